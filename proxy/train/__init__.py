@@ -1,0 +1,1 @@
+"""Makes a classifier: labels, fit, export, evaluate, one flat script per stage."""

@@ -1,0 +1,103 @@
+"""The frozen values that travel between the stages of a request. Knows nothing of any stage.
+
+All offsets are in characters (Unicode code points) of the original text.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+Span = tuple[int, int]
+"""``[start, end)`` in characters."""
+
+
+@dataclass(frozen=True, slots=True)
+class Mark:
+    """A span of a text that must survive, and why ("question", "code", "number", ...)."""
+
+    start: int
+    end: int
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class Passage:
+    """One text of one message: the unit that is compressed, and what in it may be touched.
+
+    ``intact`` blocks are cut out before scoring and do not count towards the rate (the question,
+    code, JSON, tables). ``forced`` spans are read by the classifier with their surroundings,
+    always stay, and count towards the rate (numbers, negations, URLs, quotes). Both are sorted
+    and free of overlap, and every marked span comes out byte for byte. A passage with a
+    ``reason`` is left alone as a whole.
+    """
+
+    message: int
+    """Index in the request's list of messages."""
+    part: int | None
+    """Index in the message's list of parts; ``None`` where the content is a plain string."""
+    role: str
+    text: str = field(repr=False)
+    intact: tuple[Mark, ...] = ()
+    forced: tuple[Mark, ...] = ()
+    reason: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Rules:
+    """How words are scored and chosen: LLMLingua-2's parameters, under its own names.
+
+    See arXiv 2403.12968 and the package ``llmlingua`` 0.2.2. ``rate`` and ``target_tokens`` are
+    not here because they change from text to text.
+    """
+
+    force_tokens: tuple[str, ...] = ()
+    force_patterns: tuple[str, ...] = ()
+    force_reserve_digit: bool = False
+    drop_consecutive: bool = False
+    chunk_end_tokens: tuple[str, ...] = (".", "\n")
+    token_to_word: str = "mean"
+    """``mean`` or ``first``: a word's score from the scores of its tokens."""
+    threshold: float | None = None
+    """Keep words with P(keep) at or above this, whatever the rate would be."""
+    budget: str = "global"
+    """``global``: one budget over all windows; ``window``: the package's percentile in each."""
+
+
+@dataclass(frozen=True, slots=True)
+class Compressed:
+    """A text after compression. ``text`` is the concatenation of the ``kept`` spans of the input."""
+
+    text: str = field(repr=False)
+    kept: tuple[Span, ...]
+    tokens_before: int
+    tokens_after: int
+    reason: str
+    """Empty if words were dropped; else why not ("short", "language", "no saving", ...)."""
+    model: str = ""
+    ms: Mapping[str, float] = field(default_factory=dict)
+    """Milliseconds per stage: tokenize, score, select."""
+
+    @property
+    def rate(self) -> float:
+        """Share of tokens kept, in [0, 1]; 1.0 for an empty text."""
+        return self.tokens_after / self.tokens_before if self.tokens_before else 1.0
+
+
+@dataclass(frozen=True, slots=True)
+class Decision:
+    """What was done with one passage, in numbers and words but without its text."""
+
+    message: int
+    part: int | None
+    role: str
+    action: str
+    """``compressed`` or ``unchanged``."""
+    reason: str
+    tokens_before: int
+    tokens_after: int
+    sha256_before: str
+    sha256_after: str
+    kept: tuple[Span, ...]
+    spans: Mapping[str, int] = field(default_factory=dict)
+    """How many spans were protected, per reason."""
