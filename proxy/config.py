@@ -1,25 +1,34 @@
 """The configuration: frozen models of config.yaml, and nothing that reads a file or the environment.
 
-``config_file.py`` turns YAML into these. Names follow LiteLLM's where its users already have them
+``config_file.py`` turns YAML into these and checks that the names in them resolve. Names follow LiteLLM's where its users already have them
 (``model_list``, ``litellm_params``, ``router_settings``).
 """
 
 from __future__ import annotations
 
 import re
-from typing import Annotated, Any, Literal, Self
+from collections.abc import Iterator
+from dataclasses import dataclass
+from fnmatch import fnmatchcase
+from typing import Annotated, Any, Literal
 
 from pydantic import (
+    AliasChoices,
     BaseModel,
     ConfigDict,
+    Discriminator,
     Field,
     SecretStr,
     StringConstraints,
+    Tag,
     field_validator,
-    model_validator,
 )
 
+from proxy.errors import Forbidden
 from proxy.types import Rules
+
+_SECRET = re.compile(r"(?i)(^|[_-])(api_?key|keys?|secret|password|authorization)([_-]|$)")
+_SECRET_END = re.compile(r"(?i)(token|credentials?|extra_headers)$")
 
 Protect = Literal["code", "json", "urls", "numbers", "negations", "quotes", "tables", "tags"]
 Role = Literal["system", "developer", "user", "assistant", "tool", "function"]
@@ -27,12 +36,44 @@ Mode = Literal["enforce", "shadow", "off"]
 Glob = Annotated[str, StringConstraints(min_length=1)]
 Rate = Annotated[float, Field(gt=0, le=1)]
 
+ONE_RATE, RATE_STEPS = "<one rate>", "<rate steps>"
+"""Tags that pydantic puts into an error's place, to be left out of what a person reads."""
+
+LITELLM_ONLY = frozenset(
+    (
+        "rpm",
+        "tpm",
+        "order",
+        "tags",
+        "max_budget",
+        "budget_duration",
+        "max_parallel_requests",
+        "cooldown_time",
+        "input_cost_per_token",
+        "output_cost_per_token",
+        "input_cost_per_second",
+        "output_cost_per_second",
+        "base_model",
+        "use_in_pass_through",
+    )
+)
+"""Settings of LiteLLM's router that stand in ``litellm_params`` and are no request fields."""
+
+
+def is_secret(name: str) -> bool:
+    """Whether a setting of that name holds something that must not be shown."""
+    return bool(_SECRET.search(name) or _SECRET_END.search(name))
+
 
 class Frozen(BaseModel):
     """No change after validation, no unknown keys, secrets hidden in errors."""
 
     model_config = ConfigDict(
-        frozen=True, extra="forbid", hide_input_in_errors=True, arbitrary_types_allowed=True
+        frozen=True,
+        extra="forbid",
+        hide_input_in_errors=True,
+        allow_inf_nan=False,
+        protected_namespaces=(),
     )
 
 
@@ -40,9 +81,9 @@ class Server(Frozen):
     """Where to listen and what to accept."""
 
     host: str = "127.0.0.1"
-    port: int = Field(8484, ge=0, le=65535)
+    port: int = Field(default=8484, ge=0, le=65535)
     allow_anonymous: bool = False
-    max_body_mb: float = Field(32, gt=0)
+    max_body_mb: float = Field(default=32, gt=0)
     log_level: Literal["debug", "info", "warning", "error"] = "info"
 
 
@@ -52,41 +93,54 @@ class CompressorSettings(Frozen):
     model: str = "builtin"
     engine: Literal["auto", "onnx", "torch", "ray"] = "auto"
     precision: Literal["auto", "fp32", "int8", "bf16"] = "auto"
-    threads: int | None = Field(None, ge=1)
+    threads: int | None = Field(default=None, ge=1)
     """Windows scored at the same time; the number of cores if not given."""
-    max_queue_tokens: int = Field(2_000_000, ge=1)
+    max_queue_tokens: int = Field(default=2_000_000, ge=1)
     """Tokens waiting to be scored beyond which a request is not queued at all."""
 
 
 class LiteLLMParams(Frozen):
     """How to reach one upstream. Unknown keys are defaults for the request's own fields."""
 
-    model_config = ConfigDict(
-        frozen=True, extra="allow", hide_input_in_errors=True, protected_namespaces=()
-    )
+    model_config = ConfigDict(extra="allow")
 
     model: Annotated[str, StringConstraints(min_length=1)]
     api_key: SecretStr | None = None
-    api_base: str | None = None
+    api_base: str | None = Field(
+        default=None, validation_alias=AliasChoices("api_base", "base_url")
+    )
     api_version: str | None = None
     organization: str | None = None
-    timeout: float | None = Field(None, gt=0)
+    timeout: float | None = Field(default=None, gt=0)
     """Seconds for the whole answer; for a stream, between two chunks."""
-    stream_timeout: float | None = Field(None, gt=0)
-    max_retries: int | None = Field(None, ge=0)
-    weight: float = Field(1, gt=0)
-    extra_headers: dict[str, str] = {}
+    stream_timeout: float | None = Field(default=None, gt=0)
+    max_retries: int | None = Field(default=None, ge=0)
+    weight: float = Field(default=1, gt=0)
+    extra_headers: dict[str, str] = Field(default={}, repr=False)
 
     @property
     def defaults(self) -> dict[str, Any]:
         """Request fields to add where the client did not set them (``temperature``, ...)."""
-        return dict(self.model_extra or {})
+        extra = self.model_extra or {}
+        return {name: value for name, value in extra.items() if name not in LITELLM_ONLY}
+
+    @property
+    def provider(self) -> str:
+        """``mistral`` of ``mistral/mistral-small-latest``; a bare name is OpenAI's, but ``echo``."""
+        if self.model == "echo":
+            return "echo"
+        head, slash, _ = self.model.partition("/")
+        return head if slash else "openai"
+
+    def __repr_args__(self) -> Iterator[tuple[str | None, Any]]:
+        for name, value in super().__repr_args__():
+            yield name, "**********" if is_secret(name or "") and value else value
 
 
 class ModelInfo(Frozen):
     """What we know of a model beside how to reach it."""
 
-    model_config = ConfigDict(frozen=True, extra="allow", hide_input_in_errors=True)
+    model_config = ConfigDict(extra="allow")
 
     encoding: str | None = None
     """tiktoken encoding to count with; from the model's name if not given."""
@@ -95,29 +149,29 @@ class ModelInfo(Frozen):
 class ModelEntry(Frozen):
     """One upstream behind a public name. Entries of the same name share the load."""
 
-    model_config = ConfigDict(
-        frozen=True, extra="forbid", hide_input_in_errors=True, protected_namespaces=()
-    )
-
     model_name: Annotated[str, StringConstraints(min_length=1)]
     litellm_params: LiteLLMParams
-    model_info: ModelInfo = ModelInfo(encoding=None)
+    model_info: ModelInfo = ModelInfo()
 
 
 class RouterSettings(Frozen):
     """Retries, time-outs and fallbacks, under LiteLLM's names."""
 
-    num_retries: int = Field(2, ge=0, le=20)
+    num_retries: int = Field(default=2, ge=0, le=20)
     """Tries after the first, before the first byte, on 408, 429, 5xx and failed connections."""
-    retry_after: float = Field(0.25, ge=0)
+    retry_after: float = Field(default=0.25, ge=0)
     """Seconds before the first retry without a Retry-After header; doubles, with jitter."""
-    connect_timeout: float = Field(5, gt=0)
-    timeout: float = Field(600, gt=0)
+    connect_timeout: float = Field(default=5, gt=0)
+    timeout: float = Field(default=600, gt=0)
     """Seconds for the whole answer, retries included; a stream may go on while chunks come."""
-    stream_timeout: float = Field(120, gt=0)
+    stream_timeout: float = Field(default=120, gt=0)
     """Seconds between two reads of an answer."""
     fallbacks: list[dict[str, list[str]]] = []
     """``[{"gpt-3.5-turbo": ["mistral-small"]}]``: public names to try when one has failed."""
+
+
+ADD_UP = frozenset({"force_tokens", "force_patterns", "protect"})
+"""Lists of a policy that an overlay adds to and never shortens."""
 
 
 class RateStep(Frozen):
@@ -127,13 +181,20 @@ class RateStep(Frozen):
     rate: Rate
 
 
+def _kind_of_rate(value: object) -> str:
+    return RATE_STEPS if isinstance(value, list | tuple) else ONE_RATE
+
+
 class Policy(Frozen):
     """What to compress and how far. Defaults are those of a route without settings."""
 
-    rate: Rate | tuple[RateStep, ...] = 0.5
-    target_tokens: int | None = Field(None, ge=1)
-    threshold: float | None = Field(None, ge=0, le=1)
-    min_tokens: int = Field(300, ge=0)
+    rate: Annotated[
+        Annotated[Rate, Tag(ONE_RATE)] | Annotated[tuple[RateStep, ...], Tag(RATE_STEPS)],
+        Discriminator(_kind_of_rate),
+    ] = 0.5
+    target_tokens: int | None = Field(default=None, ge=1)
+    threshold: float | None = Field(default=None, ge=0, le=1)
+    min_tokens: int = Field(default=300, ge=0)
     roles: tuple[Role, ...] = ("user", "tool")
     question: Literal["auto", "all", "none"] = "auto"
     force_tokens: tuple[Annotated[str, StringConstraints(min_length=1)], ...] = (
@@ -159,7 +220,7 @@ class Policy(Frozen):
         "tags",
     )
     on_error: Literal["pass", "fail"] = "pass"
-    deadline_ms: int = Field(2000, ge=1)
+    deadline_ms: int = Field(default=2000, ge=1)
 
     @field_validator("force_patterns")
     @classmethod
@@ -204,11 +265,16 @@ class Policy(Frozen):
         )
 
     def overlaid(self, patch: Policy) -> Policy:
-        """This policy with the fields that ``patch`` sets; lists marked force/protect add up."""
+        """This policy with the fields that ``patch`` sets; lists marked force/protect add up.
+
+        ``rate``, ``target_tokens`` and ``threshold`` all say how far to go, so a patch that sets
+        one of them takes the place of all three: its rate is not overruled by a target below.
+        """
         update: dict[str, Any] = {name: getattr(patch, name) for name in patch.model_fields_set}
-        for name in ("force_tokens", "force_patterns", "protect"):
-            if name in update:
-                update[name] = tuple(dict.fromkeys((*getattr(self, name), *update[name])))
+        for name in ADD_UP & update.keys():
+            update[name] = tuple(dict.fromkeys((*getattr(self, name), *update[name])))
+        if update.keys() & {"rate", "target_tokens", "threshold"}:
+            update = {"target_tokens": None, "threshold": None} | update
         return self.model_copy(update=update)
 
 
@@ -216,6 +282,12 @@ class NamedPolicy(Policy):
     """A policy as the file writes it: it may extend another."""
 
     extends: str | None = None
+
+    @property
+    def alone(self) -> Policy:
+        """This policy's own fields, with nothing of what it extends."""
+        fields = {name: getattr(self, name) for name in Policy.model_fields}
+        return Policy.model_construct(self.model_fields_set - {"extends"}, **fields)
 
 
 class Match(Frozen):
@@ -225,7 +297,7 @@ class Match(Frozen):
     tenant: Glob = "*"
 
 
-class Route(Frozen):
+class RouteSettings(Frozen):
     """First match wins; a request that matches none is forwarded untouched."""
 
     match: Match = Match()
@@ -240,10 +312,13 @@ class Allow(Frozen):
     rate: Literal["none", "gentler", "any"] = "gentler"
 
 
+KeyHash = Annotated[str, StringConstraints(pattern=r"^sha256:[0-9a-f]{64}$")]
+
+
 class TenantSettings(Frozen):
     """Who may call, what for, and how their prompts are treated."""
 
-    keys: tuple[Annotated[str, StringConstraints(pattern=r"^sha256:[0-9a-f]{64}$")], ...] = ()
+    keys: tuple[KeyHash, ...] = Field(default=(), repr=False)
     models: tuple[Glob, ...] | None = None
     """Globs of public model names; all of them if not given."""
     policy: Policy | None = None
@@ -251,36 +326,44 @@ class TenantSettings(Frozen):
     allow: Allow = Allow()
 
 
+@dataclass(frozen=True, slots=True)
+class Tenant:
+    """A tenant by its name, as a request carries it from stage to stage."""
+
+    name: str
+    settings: TenantSettings
+
+    def sees(self, model: str) -> bool:
+        """Whether its allow-list has the public model name."""
+        globs = self.settings.models
+        return globs is None or any(fnmatchcase(model, glob) for glob in globs)
+
+    def may_use(self, model: str) -> None:
+        """Raise Forbidden (403) if the allow-list does not have the public model name."""
+        if not self.sees(model):
+            allowed = ", ".join(self.settings.models or ()) or "none"
+            raise Forbidden(
+                f"This key may not use the model {model[:100]!r}. Models it may use: {allowed}.",
+                code="model_not_allowed",
+                param="model",
+            )
+
+
 class Config(Frozen):
     """All of config.yaml."""
 
-    server: Server = Server()  # type: ignore[call-arg]  # defaults come from Field
-    compressor: CompressorSettings = CompressorSettings()  # type: ignore[call-arg]  # same
+    server: Server = Server()
+    compressor: CompressorSettings = CompressorSettings()
     model_list: tuple[ModelEntry, ...] = ()
-    router_settings: RouterSettings = RouterSettings()  # type: ignore[call-arg]  # same
+    router_settings: RouterSettings = RouterSettings()
     policies: dict[str, NamedPolicy] = {}
-    routes: tuple[Route, ...] = ()
+    routes: tuple[RouteSettings, ...] = ()
     tenants: dict[str, TenantSettings] = {}
 
     def policy(self, name: str) -> Policy:
-        """The named policy with what it extends laid under it. Raises KeyError if unknown."""
-        named = self.policies[name]
-        own = named.model_dump(include=named.model_fields_set - {"extends"}, round_trip=True)
-        patch = Policy.model_validate(own)
-        return self.policy(named.extends).overlaid(patch) if named.extends else patch
+        """The named policy laid over what it extends. Raises KeyError if unknown.
 
-    @model_validator(mode="after")
-    def _names_resolve(self) -> Self:
-        for name, policy in self.policies.items():
-            seen = [name]
-            while policy.extends:
-                if policy.extends not in self.policies:
-                    raise ValueError(f"policies.{seen[-1]}.extends: no policy {policy.extends!r}")
-                if policy.extends in seen:
-                    raise ValueError(f"policies.{name}.extends: goes round in a circle")
-                seen.append(policy.extends)
-                policy = self.policies[policy.extends]
-        for index, route in enumerate(self.routes):
-            if route.policy not in self.policies:
-                raise ValueError(f"routes.{index}.policy: no policy {route.policy!r}")
-        return self
+        A policy that extends none is laid over nothing: its lists replace the defaults.
+        """
+        named = self.policies[name]
+        return self.policy(named.extends).overlaid(named.alone) if named.extends else named.alone

@@ -1,0 +1,7 @@
+"""Who is calling, and what that tenant may use."""
+
+from proxy.config import Tenant
+from proxy.tenants.keys import new_key
+from proxy.tenants.tenants import Tenants
+
+__all__ = ["Tenant", "Tenants", "new_key"]
