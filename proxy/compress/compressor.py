@@ -1,0 +1,134 @@
+"""The compressor: one classifier, its tokenizer, and the way from a text to a shorter one."""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
+from typing import Any, Self
+
+from proxy.compress.checkpoint import Checkpoint, find
+from proxy.compress.draft import Draft, Job, Reader, unchanged
+from proxy.compress.scorer import Floats, Ints, Scorer
+from proxy.errors import CheckpointError
+from proxy.tokens import DEFAULT_ENCODING, encoding
+from proxy.types import Compressed, Mark, Rules
+
+
+class Compressor:
+    """Compresses texts with one classifier. Safe to share between threads."""
+
+    def __init__(self, scorer: Scorer, reader: Reader, *, threads: int | None = None) -> None:
+        self.scorer = scorer
+        self.reader = reader
+        self.threads = threads or os.cpu_count() or 1
+        self.pool = ThreadPoolExecutor(self.threads, thread_name_prefix="score")
+
+    @classmethod
+    def load(
+        cls,
+        model: str = "builtin",
+        *,
+        engine: str = "auto",
+        precision: str = "auto",
+        threads: int | None = None,
+    ) -> Self:
+        """The classifier called ``model``: ``builtin``, ``builtin-fast``, a directory or a hub id.
+
+        Raises CheckpointError if it cannot be used.
+        """
+        checkpoint = find(model)
+        scorer = _engine(checkpoint, engine, precision)
+        reader = Reader(checkpoint.tokenizer(), checkpoint.window, checkpoint.languages)
+        return cls(scorer, reader, threads=threads)
+
+    @property
+    def name(self) -> str:
+        return self.scorer.name
+
+    def compress(
+        self,
+        text: str,
+        rate: float = 0.5,
+        *,
+        target_tokens: int | None = None,
+        encoding: str = DEFAULT_ENCODING,
+        intact: Sequence[Mark] = (),
+        forced: Sequence[Mark] = (),
+        **rules: Any,
+    ) -> Compressed:
+        """``text`` with about ``rate`` of its tokens, or ``target_tokens`` of them.
+
+        ``rate`` is in (0, 1] and counts tokens of ``encoding``, the upstream's; 1.0 gives the text
+        back. ``rules`` are the fields of ``Rules`` (``force_tokens=["\\n"]``, ``threshold=0.4``).
+        Raises ValueError for a rate or target out of range.
+        """
+        if not 0 < rate <= 1:
+            raise ValueError(
+                f"rate is {rate}; give a share of tokens to keep, over 0 and at most 1"
+            )
+        if target_tokens is not None and target_tokens < 1:
+            raise ValueError(f"target_tokens is {target_tokens}; give at least 1")
+        lists = {k: tuple(v) if isinstance(v, list) else v for k, v in rules.items()}
+        job = Job(text, Rules(**lists), rate, target_tokens, tuple(intact), tuple(forced))
+        return self.run(job, encoding)
+
+    def run(self, job: Job, encoding_name: str = DEFAULT_ENCODING) -> Compressed:
+        """Compresses one text in this thread, its windows scored in the pool."""
+        started = time.perf_counter()
+        early = self.settle(job, encoding_name)
+        if early is not None:
+            return early
+        draft = Draft.of(job, self.reader)
+        read = time.perf_counter()
+        scores = list(self.pool.map(self.score, [draft.ids(w) for w in draft.windows]))
+        scored = time.perf_counter()
+        result = self.finish(draft, scores, encoding_name)
+        ended = time.perf_counter()
+        ms = {"tokenize": read - started, "score": scored - read, "select": ended - scored}
+        return replace(result, ms={stage: 1000 * seconds for stage, seconds in ms.items()})
+
+    def settle(self, job: Job, encoding_name: str) -> Compressed | None:
+        """The result where no classifier is needed to know it: nothing there, or all of it kept."""
+        count = encoding(encoding_name).count
+        if not job.text or job.text.isspace():
+            return unchanged(job.text, count(job.text), "empty")
+        tokens = count(job.text)
+        if job.rules.threshold is not None:
+            return None
+        if job.target_tokens is not None:
+            return unchanged(job.text, tokens, "fits") if tokens <= job.target_tokens else None
+        return unchanged(job.text, tokens, "rate") if job.rate >= 1 else None
+
+    def score(self, ids: Ints) -> Floats:
+        """P(keep) of each token of one window, without the special tokens, shape ``(tokens,)``."""
+        tokenizer = self.reader.tokenizer
+        inner = self.scorer.score(tokenizer.around(ids))
+        return inner[len(tokenizer.prefix) : len(inner) - len(tokenizer.suffix)]
+
+    def finish(self, draft: Draft, scores: Sequence[Floats], encoding_name: str) -> Compressed:
+        """Chooses from the scored draft."""
+        result = draft.finish(scores, self.reader.tokenizer, encoding(encoding_name))
+        return replace(result, model=self.scorer.name)
+
+
+def _engine(checkpoint: Checkpoint, engine: str, precision: str) -> Scorer:
+    from proxy.compress.onnx import OnnxScorer  # heavy; other engines don't need it
+
+    files = {file.name: file for file in checkpoint.weights()}
+    names = {"int8": ("model_int8.onnx",), "fp32": ("model.onnx",)}
+    wanted = names.get(precision, ("model_int8.onnx", "model.onnx"))
+    file = next((files[name] for name in wanted if name in files), None)
+    if file is None or engine not in ("auto", "onnx"):
+        raise CheckpointError(
+            f"{checkpoint.name} has no weights for engine {engine} at precision {precision}: "
+            f"it has {', '.join(files)}"
+        )
+    return OnnxScorer(
+        file,
+        name=checkpoint.name,
+        fingerprint=checkpoint.fingerprint,
+        label_keep=checkpoint.label_keep,
+    )

@@ -1,0 +1,231 @@
+"""A text on its way through the compressor: split, tokenised and cut, then scored and chosen from.
+
+Pure: the classifier runs between ``Draft.of`` and ``Draft.finish``, wherever the caller likes.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from functools import cached_property
+
+import numpy as np
+import numpy.typing as npt
+
+from proxy.compress import keep, language, windows
+from proxy.compress.tokenize import Tokenizer, Tokens
+from proxy.compress.windows import Window
+from proxy.compress.words import PUNCTUATION, Units, split
+from proxy.tokens import Encoding
+from proxy.types import Compressed, Mark, Rules, Span
+
+Ints = npt.NDArray[np.int64]
+Floats = npt.NDArray[np.float32]
+Bools = npt.NDArray[np.bool_]
+
+_SURROGATE = re.compile("[\ud800-\udfff]")
+
+
+@dataclass(frozen=True)
+class Job:
+    """What is asked for one text."""
+
+    text: str
+    rules: Rules = Rules()
+    rate: float = 0.5
+    target_tokens: int | None = None
+    """Absolute target for the whole text; overrides ``rate``."""
+    intact: tuple[Mark, ...] = ()
+    forced: tuple[Mark, ...] = ()
+
+
+@dataclass(frozen=True)
+class Reader:
+    """The classifier's way to read: its tokenizer, window length and languages."""
+
+    tokenizer: Tokenizer
+    window: int
+    languages: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class Draft:
+    """One text, ready to be scored window by window."""
+
+    job: Job
+    clean: str
+    """The text with lone surrogates replaced, character for character."""
+    units: Units
+    tokens: Tokens
+    first: Ints
+    """Index of the first token that overlaps each unit, shape ``(units,)``."""
+    past: Ints
+    """Index after the last token that overlaps each unit, shape ``(units,)``."""
+    windows: tuple[Window, ...]
+    unreadable: Bools
+    """Units in a language that the classifier can't read; they stay, outside the budget."""
+
+    @classmethod
+    def of(cls, job: Job, reader: Reader) -> Draft:
+        """Splits, tokenises and cuts the text. Windows that can't be read are left out."""
+        clean = _SURROGATE.sub("\ufffd", job.text)
+        blocks = [(mark.start, mark.end) for mark in job.intact]
+        units = split(job.text, blocks, lines="\n" in job.rules.force_tokens)
+        tokens = reader.tokenizer.encode(clean, _between(blocks, len(clean)))
+        first = np.searchsorted(tokens.ends, units.starts, side="right")
+        past = np.maximum(np.searchsorted(tokens.starts, units.ends, side="left"), first)
+        limit = reader.window - reader.tokenizer.specials
+        edges = np.append(first, len(tokens))
+        cuts = windows.cut(units, edges, limit, job.rules.chunk_end_tokens)
+        draft = cls(job, clean, units, tokens, first, past, (), np.zeros(len(units), np.bool_))
+        readable = draft._readable(cuts, reader)
+        unreadable = draft.unreadable.copy()
+        for window in set(cuts) - set(readable):
+            unreadable[draft._units_of(window)] = True
+        return replace(draft, windows=tuple(readable), unreadable=unreadable)
+
+    def _units_of(self, window: Window) -> slice:
+        low, high = np.searchsorted(self.first, (window.start, window.end), side="left")
+        return slice(int(low), int(high))
+
+    def _readable(self, cuts: list[Window], reader: Reader) -> list[Window]:
+        pieces, unknown = self.past - self.first, self.unknown(reader.tokenizer)
+        found = []
+        for window in cuts:
+            part = self._units_of(window)
+            units = Units(
+                self.units.text, self.units.starts[part], self.units.ends[part],
+                self.units.intact[part],
+            )  # fmt: skip
+            if language.readable(units, pieces[part], unknown[part], reader.languages):
+                found.append(window)
+        return found
+
+    def unknown(self, tokenizer: Tokenizer) -> Bools:
+        """Units of which a token is not in the classifier's vocabulary, shape ``(units,)``."""
+        if tokenizer.unknown_id is None:
+            return np.zeros(len(self.units), dtype=np.bool_)
+        seen = np.concatenate([[0], np.cumsum(self.tokens.ids == tokenizer.unknown_id)])
+        return np.asarray(seen[self.past] > seen[self.first])
+
+    def ids(self, window: Window) -> Ints:
+        """Token ids of a window without special tokens, shape ``(tokens,)``."""
+        return self.tokens.ids[window.start : window.end]
+
+    def word_scores(self, scores: Sequence[Floats]) -> Floats:
+        """P(keep) of each unit from its tokens, shape ``(units,)``; 0 where it has none.
+
+        ``scores``: for each window the scores of its tokens, without special tokens.
+        """
+        flat = np.zeros(len(self.tokens), dtype=np.float64)
+        for window, part in zip(self.windows, scores, strict=True):
+            flat[window.start : window.end] = part
+        if self.job.rules.token_to_word == "first":
+            padded = np.append(flat, 0.0)
+            return np.where(self.past > self.first, padded[self.first], 0).astype(np.float32)
+        sums = np.concatenate([[0.0], np.cumsum(flat)])
+        counts = np.maximum(self.past - self.first, 1)
+        return ((sums[self.past] - sums[self.first]) / counts).astype(np.float32)
+
+    @cached_property
+    def pinned(self) -> Bools:
+        """Units inside marks: they stay byte for byte, with what stands between them."""
+        return _covered(self.units, [(mark.start, mark.end) for mark in self.job.forced])
+
+    def forced(self, tokenizer: Tokenizer) -> Bools:
+        """Units that stay whatever their score, shape ``(units,)``.
+
+        Unknown tokens and emoji are among them: the classifier can't judge what it can't see
+        (llmlingua drops them all).
+        """
+        forced = self.pinned | self.units.intact | self.unreadable | self._by_rules()
+        no_token = (self.past == self.first) & (self.units.kinds != PUNCTUATION)
+        no_token &= np.fromiter(
+            (not string.isspace() for string in self.units.strings), np.bool_, len(self.units)
+        )
+        return np.asarray(forced | no_token | self.unknown(tokenizer))
+
+    def _by_rules(self) -> Bools:
+        rules, text = self.job.rules, self.job.text
+        spans: list[Span] = []
+        for token in rules.force_tokens:
+            spans += [match.span() for match in re.finditer(re.escape(token), text)]
+        for pattern in rules.force_patterns:
+            spans += [match.span() for match in re.finditer(pattern, text)]
+        if rules.force_reserve_digit:
+            spans += [match.span() for match in re.finditer(r"\d+", text)]
+        return _covered(self.units, [span for span in spans if span[0] < span[1]])
+
+    def finish(
+        self, scores: Sequence[Floats], tokenizer: Tokenizer, encoding: Encoding
+    ) -> Compressed:
+        """Chooses the units to keep and builds the text."""
+        units, job = self.units, self.job
+        before = encoding.count(job.text)
+        if not len(units):
+            return unchanged(job.text, before, "empty")
+        forced = self.forced(tokenizer)
+        if forced.all():
+            return unchanged(job.text, before, self._why_all(forced))
+        budget = keep.Budget.of(units, encoding, self.clean)
+        final = keep.without_repeats(units, job.rules, forced, self.pinned)
+        worth = self.word_scores(scores)
+        kept = self._choose(worth, forced, budget, final, before)
+        text, spans = keep.join(units, kept)
+        after = encoding.count(text)
+        if after >= before:
+            return unchanged(job.text, before, "no saving")
+        return Compressed(text, spans, before, after, "")
+
+    def _choose(
+        self, worth: Floats, forced: Bools, budget: keep.Budget, final: keep.Finish, before: int
+    ) -> Bools:
+        rules = self.job.rules
+        if rules.threshold is not None:
+            return final(forced | (worth >= rules.threshold))
+        if rules.budget == "window":
+            return final(forced | self._by_window(worth, budget))
+        outside = budget.tokens_of(self.units.intact | self.unreadable)
+        if self.job.target_tokens is not None:
+            target = self.job.target_tokens
+        else:
+            target = outside + round(self.job.rate * (before - outside))
+        order = keep.rank(self.units, worth, forced)
+        return keep.choose(order, int(forced.sum()), target, budget, final)
+
+    def _by_window(self, worth: Floats, budget: keep.Budget) -> Bools:
+        kept = np.zeros(len(self.units), dtype=np.bool_)
+        costs = budget.alone()
+        for window in self.windows:
+            part = self._units_of(window)
+            kept[part] = keep.percentile(worth[part], costs[part], self.job.rate)
+        return kept
+
+    def _why_all(self, forced: Bools) -> str:
+        if (self.unreadable | self.units.intact)[forced].all() and self.unreadable.any():
+            return "language"
+        return "protected"
+
+
+def unchanged(text: str, tokens: int, reason: str) -> Compressed:
+    """The text as it came."""
+    spans = ((0, len(text)),) if text else ()
+    return Compressed(text, spans, tokens, tokens, reason)
+
+
+def _between(blocks: Sequence[Span], end: int) -> list[Span]:
+    edges = [0, *(edge for block in blocks for edge in block), end]
+    return [(s, e) for s, e in zip(edges[::2], edges[1::2], strict=True) if s < e]
+
+
+def _covered(units: Units, spans: Sequence[Span]) -> Bools:
+    """Units that overlap one of the spans (not empty, any order), shape ``(units,)``."""
+    depth = np.zeros(len(units) + 1, dtype=np.int64)
+    if spans:
+        edges = np.array(spans, dtype=np.int64)
+        low = np.searchsorted(units.ends, edges[:, 0], side="right")
+        high = np.maximum(np.searchsorted(units.starts, edges[:, 1], side="left"), low)
+        np.add.at(depth, low, 1)
+        np.add.at(depth, high, -1)
+    return np.asarray(np.cumsum(depth)[:-1] > 0)

@@ -1,0 +1,282 @@
+"""Chooses which units stay and builds the shorter text. Knows nothing of the classifier.
+
+The choice is a prefix of one ranking of the units, so raising the rate never drops a unit that was
+kept before. The length of the prefix is found with the upstream's token counts.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+from proxy.compress.words import CJK, INTACT, LINE, PUNCTUATION, WORD, Units
+from proxy.tokens import Encoding
+from proxy.types import Rules, Span
+
+Ints = npt.NDArray[np.int64]
+Floats = npt.NDArray[np.float32]
+Bools = npt.NDArray[np.bool_]
+
+Finish = Callable[[Bools], Bools]
+"""Turns the mask of the units that fit into the mask of those that are sent."""
+
+_EXACT_BELOW = 256
+"""Units up to which every candidate is counted with the tokenizer instead of estimated."""
+
+
+def rank(units: Units, scores: Floats, forced: Bools) -> Ints:
+    """Indices of all units, the most worth keeping first: forced, then by score, then in order.
+
+    Punctuation that leans on a word comes after that word, so that no mark is left alone.
+    """
+    worth = np.where(forced, np.float32(np.inf), scores)
+    parent = _leans_on(units)
+    leaning = np.flatnonzero((parent >= 0) & ~forced)
+    worth[leaning] = np.minimum(worth[leaning], worth[parent[leaning]])
+    after = np.zeros(len(units), dtype=np.int64)
+    after[leaning] = 1
+    return np.lexsort((np.arange(len(units)), after, -worth))
+
+
+def _leans_on(units: Units) -> Ints:
+    """For each punctuation unit the word or character that it is glued to, -1 for all others."""
+    count = len(units)
+    index = np.arange(count)
+    word = (units.kinds == WORD) | (units.kinds == CJK) | (units.kinds == INTACT)
+    # The nearest word before and after, as long as everything between is glued together.
+    group = np.cumsum(~units.glued)
+    before = np.maximum.accumulate(np.where(word, index, -1)) if count else index
+    after = np.minimum.accumulate(np.where(word, index, count)[::-1])[::-1] if count else index
+    has_before = (before >= 0) & (group[before] == group)
+    last = np.minimum(after, count - 1)
+    has_after = (after < count) & (group[last] == group)
+    parent = np.where(has_before, before, np.where(has_after, last, -1))
+    parent = np.where(units.opening & has_after, last, parent)
+    parent[units.kinds != PUNCTUATION] = -1
+    return parent
+
+
+@dataclass(frozen=True)
+class Budget:
+    """Token costs of the units in the upstream's encoding, to aim at a number of tokens."""
+
+    units: Units
+    encoding: Encoding
+    in_place: Ints
+    """Tokens of each unit, with the white space before it, where its neighbours are kept."""
+    after_gap: Ints
+    """Tokens of each unit after a gap."""
+
+    @classmethod
+    def of(cls, units: Units, encoding: Encoding, clean: str) -> Budget:
+        """``clean`` is the text without lone surrogates, character for character."""
+        pieces = _gapped(units, clean)
+        ends = np.cumsum(np.fromiter(map(len, pieces), dtype=np.int64, count=len(pieces)))
+        return cls(
+            units,
+            encoding,
+            _costs(encoding, clean, units.ends),
+            _costs(encoding, "".join(pieces), ends),
+        )
+
+    def tokens_of(self, chosen: Bools) -> int:
+        """Tokens of the chosen units where they stand in the text."""
+        return int(self.in_place[chosen].sum())
+
+    def alone(self) -> Ints:
+        """Tokens of each unit counted by itself, as llmlingua weighs words, shape ``(units,)``."""
+        counts = map(self.encoding.count, self.units.strings)
+        return np.fromiter(counts, dtype=np.int64, count=len(self.units))
+
+    def estimate(self, kept: Bools) -> int:
+        """Tokens of the text that ``kept`` gives, but for merges across the seams."""
+        follows = np.zeros(len(kept), dtype=np.bool_)
+        follows[1:] = kept[:-1]
+        follows[:1] = True
+        return int(np.where(follows, self.in_place, self.after_gap)[kept].sum())
+
+    def count(self, kept: Bools) -> int:
+        """Tokens of the text that ``kept`` gives, counted."""
+        return self.encoding.count(join(self.units, kept)[0])
+
+
+def choose(order: Ints, always: int, target: int, budget: Budget, final: Finish) -> Bools:
+    """The longest prefix of ``order`` whose text has at most ``target`` tokens, as a mask.
+
+    The first ``always`` of the order stay in any case, and at least one unit. ``final`` turns a
+    prefix into the mask that will be sent (see ``without_repeats``). Monotone in ``target``: the
+    search walks one fixed tree, and whether it turns right at a node can only change from no to
+    yes as the target grows.
+    """
+    count = len(order)
+    position = np.empty(count, dtype=np.int64)
+    position[order] = np.arange(count)
+
+    def mask(length: int) -> Bools:
+        return final(position < length)
+
+    measure = budget.count
+    if count > _EXACT_BELOW and _estimates_well(budget, mask, count):
+        measure = budget.estimate
+    low, high = 0, count  # the answer lies in [low, high]
+    while low < high:
+        middle = (low + high + 1) // 2
+        if measure(mask(middle)) <= target:
+            low = middle
+        else:
+            high = middle - 1
+    return mask(max(low, always, 1))
+
+
+def _estimates_well(budget: Budget, mask: Callable[[int], Bools], count: int) -> bool:
+    # Decided at fixed lengths, not near the target: the same for every rate, so still monotone.
+    for length in (count // 4, count // 2, 3 * count // 4):
+        kept = mask(length)
+        counted = budget.count(kept)
+        if abs(budget.estimate(kept) - counted) > 0.004 * counted:
+            return False
+    return True
+
+
+def percentile(scores: Floats, costs: Ints, rate: float) -> Bools:
+    """The package's choice within one window: above the percentile of ``1 - rate``, by tokens.
+
+    As in llmlingua 0.2.2: every unit stands there once per token that it costs, and the
+    percentile is rounded up to a whole one.
+    """
+    if not len(scores):
+        return np.zeros(0, dtype=np.bool_)
+    threshold = np.percentile(np.repeat(scores, costs), int(100 * (1 - rate) + 1))
+    return scores > threshold
+
+
+def without_repeats(units: Units, rules: Rules, forced: Bools, pinned: Bools) -> Finish:
+    """``drop_consecutive``: of forced marks in a row with nothing else kept between, one stays.
+
+    Line ends are one kind, the ends of sentences another, any other forced token its own. Marks
+    inside ``pinned`` spans always stay.
+    """
+    if not rules.drop_consecutive:
+        return lambda kept: kept
+    kinds: dict[str, int] = {}
+    kind = np.full(len(units), -1, dtype=np.int64)
+    for index in np.flatnonzero(forced & ~pinned).tolist():
+        name = _repeatable(units.strings[index], rules.force_tokens)
+        if name:
+            kind[index] = kinds.setdefault(name, len(kinds))
+    marks = np.flatnonzero(kind >= 0)
+
+    def final(kept: Bools) -> Bools:
+        # How many other units are kept before each mark tells which run of marks it is in.
+        run = np.cumsum(kept & (kind < 0))[marks]
+        _, first = np.unique(run * len(kinds) + kind[marks], return_index=True)
+        result = kept.copy()
+        result[marks] = False
+        result[marks[first]] = kept[marks[first]]
+        return result
+
+    return final
+
+
+def _repeatable(unit: str, force_tokens: tuple[str, ...]) -> str:
+    if unit[0] == "\n":
+        return "\n"
+    if unit in (".", "!", "?"):
+        return "."
+    return unit if unit in force_tokens else ""
+
+
+def join(units: Units, kept: Bools) -> tuple[str, tuple[Span, ...]]:
+    """The kept text and its spans; the text is the concatenation of the input's spans.
+
+    Kept neighbours keep what stood between them. A gap becomes one space where the input had white
+    space there, nothing between CJK characters, before closing and after opening marks.
+    """
+    index = np.flatnonzero(kept)
+    if not len(index):
+        return "", ()
+    text = units.text
+    breaks = np.flatnonzero(np.diff(index) > 1)
+    first = np.concatenate([index[:1], index[breaks + 1]])
+    last = np.concatenate([index[breaks], index[-1:]])
+    starts, ends = units.starts[first].tolist(), units.ends[last].tolist()
+    spans: list[Span] = []
+    if first[0] == 0:
+        starts[0] = 0
+    if last[-1] == len(units) - 1:
+        ends[-1] = len(text)
+    bridges = _Bridges(units)
+    for run, (start, end) in enumerate(zip(starts, ends, strict=True)):
+        if run:
+            bridge = bridges.between(int(last[run - 1]), int(first[run]))
+            if bridge is not None:
+                spans.append(bridge)
+        spans.append((start, end))
+    merged = _merge(spans)
+    return "".join([text[s:e] for s, e in merged]), merged
+
+
+class _Bridges:
+    """Finds the character of a gap that stands for it in the shorter text."""
+
+    def __init__(self, units: Units) -> None:
+        self.text = units.text
+        self.starts, self.ends = units.starts, units.ends
+        self.kinds = units.kinds
+        self.closing, self.opening = units.closing, units.opening
+
+    def between(self, left: int, right: int) -> Span | None:
+        start, end = int(self.ends[left]), int(self.starts[right])
+        kinds = {int(self.kinds[left]), int(self.kinds[right])}
+        if INTACT in kinds:
+            return self._beside_block(start, end, int(self.kinds[right]) == INTACT)
+        if LINE in kinds or self.opening[left] or self.closing[right] or kinds == {CJK}:
+            return None
+        gap = self.text[start:end]
+        at = gap.find(" ")
+        if at < 0:
+            at = next((i for i, char in enumerate(gap) if char.isspace()), -1)
+        if at < 0 and kinds == {WORD}:
+            at = 0  # "foo—bar—baz" without bar: a mark has to keep the words apart
+        return (start + at, start + at + 1) if at >= 0 else None
+
+    def _beside_block(self, start: int, end: int, block_right: bool) -> Span | None:
+        # The block keeps the white space that stood next to it, say the empty line before it.
+        gap = self.text[start:end]
+        if block_right:
+            return (start + len(gap.rstrip()), end)
+        return (start, end - len(gap.lstrip()))
+
+
+def _merge(spans: list[Span]) -> tuple[Span, ...]:
+    merged: list[Span] = []
+    for start, end in spans:
+        if start == end:
+            continue
+        if merged and merged[-1][1] == start:
+            merged[-1] = (merged[-1][0], end)
+        else:
+            merged.append((start, end))
+    return tuple(merged)
+
+
+def _gapped(units: Units, clean: str) -> list[str]:
+    """The units as they would stand if none of their neighbours were kept."""
+    close = units.closing | np.isin(units.kinds, (LINE, CJK))
+    after = np.roll(units.opening | np.isin(units.kinds, (LINE,)), 1)
+    bare = (close | after).tolist()
+    edges = zip(units.starts.tolist(), units.ends.tolist(), bare, strict=True)
+    return [clean[s:e] if no_space else " " + clean[s:e] for s, e, no_space in edges]
+
+
+def _costs(encoding: Encoding, text: str, ends: Ints) -> Ints:
+    """Tokens that end within each unit, shape ``(units,)``, for units that end at ``ends``."""
+    if not text.isascii():
+        codes = np.frombuffer(text.encode("utf-32-le"), dtype=np.uint32)
+        sizes = 1 + (codes >= 0x80) + (codes >= 0x800) + (codes >= 0x10000)
+        ends = np.concatenate([[0], np.cumsum(sizes)])[ends]
+    closed = np.searchsorted(encoding.token_ends(text), ends, side="right")
+    return np.diff(closed, prepend=0).astype(np.int64)

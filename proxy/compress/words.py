@@ -1,0 +1,140 @@
+"""Splits a text into units that are kept or dropped whole. Knows nothing of tokens or scores.
+
+A unit is a word, a number with its separators and sign, an address, path or identifier, an emoji,
+a run of one punctuation mark, or a single CJK character. What stands between units is white space;
+where line ends are forced they are units too, a run of them one.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cached_property
+
+import numpy as np
+import numpy.typing as npt
+
+Ints = npt.NDArray[np.int64]
+Bools = npt.NDArray[np.bool_]
+
+_CJK = (
+    "\u3005-\u3007\u3040-\u30ff\u3105-\u312f\u31a0-\u31bf\u31f0-\u31ff\u3400-\u4dbf\u4e00-\u9fff"
+    "\uf900-\ufaff\uff66-\uff9f\U00020000-\U0003ffff"
+)
+_EMOJI = "\u2190-\u2bff\U0001f000-\U0001faff"
+# Everything that can't stand inside a word. A list of what is out, not of what is in, so that
+# combining marks and scripts that the list does not know stay in one piece.
+_NOT_WORD = (
+    r"\s\x00-\x1f!-/:-@\[-\^`{-\x7f\x80-\xa9\xab-\xb1\xb4\xb6-\xb8\xbb\xbf\xd7\xf7"
+    "\u0589\u05be\u05c0\u05c3\u060c\u061b\u061f\u066a-\u066d\u06d4\u0964\u0965"
+    "\u2000-\u200b\u200e-\u206f\u20a0-\u20cf\u2e00-\u2e7f\u3000-\u3004\u3008-\u303f"
+    "\ufe10-\ufe1f\ufe30-\ufe6f\uff00-\uff0f\uff1a-\uff20\uff3b-\uff40\uff5b-\uff65\ufffd"
+    + _EMOJI
+    + _CJK
+)
+_W = f"[^{_NOT_WORD}]"
+# One mark that may stand between two word characters without ending the unit.
+_JOINT = r"(?:::|->|[-.+'’:/@&~\\$#=%]|(?<=\d),(?=\d))"
+_PATTERN = rf"""
+    [A-Za-z]+(?=[\s,;!?")]|\.\s)                                       # most words, fast
+  | (?:[A-Za-z][A-Za-z0-9+.\-]{{1,15}}://|www\.)[^\s<>"`]*[^\s<>"`.,;:!?'’)\]}}]  # URL
+  | [{_CJK}]
+  | (?:[$€£¥₹₩@\#]|(?<!\S)(?:--?|\+|~?/|\.{{1,2}}/))?                # sigil, sign, option, path
+    {_W}+(?:{_JOINT}{_W}+)*
+    (?:(?<=\d)[ \u00a0]?(?:%|€|£|¥|₹|°[CF]?)|\+\+|\#(?!{_W}))?        # 5 %, C++, C#
+  | [\U0001f1e6-\U0001f1ff]{{2}}                                     # flag
+  | [{_EMOJI}](?:[\ufe0f\u20e3\U0001f3fb-\U0001f3ff]|\u200d[{_EMOJI}])*
+  | ([^\s])\1*                                                       # punctuation, repeated
+"""
+_UNIT = re.compile(_PATTERN, re.VERBOSE)
+_UNIT_OR_LINE = re.compile(r"\n(?:[ \t\r]*\n)* |" + _PATTERN, re.VERBOSE)
+
+WORD, PUNCTUATION, CJK, LINE, INTACT = 0, 1, 2, 3, 4
+_OPENING = "([{<“‘«¿¡„「『（【《"
+_CLOSING = ")]}>”’»,.;:!?%…、。，．：；！？」』）】》،؛؟।"
+
+
+@dataclass(frozen=True)
+class Units:
+    """The units of one text, in order, without overlap. Arrays have shape ``(units,)``."""
+
+    text: str
+    starts: Ints
+    ends: Ints
+    intact: Bools
+    """Units that are whole blocks outside the budget (a question, a code block)."""
+
+    def __len__(self) -> int:
+        return len(self.starts)
+
+    @cached_property
+    def strings(self) -> list[str]:
+        text = self.text
+        return [text[s:e] for s, e in zip(self.starts.tolist(), self.ends.tolist(), strict=True)]
+
+    @cached_property
+    def kinds(self) -> npt.NDArray[np.int8]:
+        """WORD, PUNCTUATION, CJK, LINE or INTACT of each unit."""
+        kinds = np.fromiter(map(_kind, self.strings), dtype=np.int8, count=len(self))
+        kinds[self.intact] = INTACT
+        return kinds
+
+    @cached_property
+    def glued(self) -> Bools:
+        """Whether nothing stands between a unit and the one before it."""
+        glued = np.zeros(len(self), dtype=np.bool_)
+        glued[1:] = self.starts[1:] == self.ends[:-1]
+        return glued
+
+    @cached_property
+    def opening(self) -> Bools:
+        """Punctuation that leans on the unit after it."""
+        return self._leaning(_OPENING)
+
+    @cached_property
+    def closing(self) -> Bools:
+        """Punctuation that leans on the unit before it."""
+        return self._leaning(_CLOSING)
+
+    def _leaning(self, marks: str) -> Bools:
+        lead = (string[:1] in marks for string in self.strings)
+        found = np.fromiter(lead, dtype=np.bool_, count=len(self))
+        return found & (self.kinds == PUNCTUATION)
+
+
+def split(text: str, blocks: Sequence[tuple[int, int]] = (), *, lines: bool = False) -> Units:
+    """Units of ``text``; each of the ``blocks`` (sorted spans, no overlap) is one unit.
+
+    Every character that is not white space belongs to exactly one unit; with ``lines`` every run
+    of line ends is a unit as well.
+    """
+    pattern = _UNIT_OR_LINE if lines else _UNIT
+    spans: list[tuple[int, int]] = []
+    intact: list[int] = []
+    at = 0
+    for start, end in blocks:
+        spans += [match.span() for match in pattern.finditer(text, at, start)]
+        intact.append(len(spans))
+        spans.append((start, end))
+        at = end
+    spans += [match.span() for match in pattern.finditer(text, at)]
+    edges = np.array(spans, dtype=np.int64).reshape(-1, 2)
+    whole = np.zeros(len(spans), dtype=np.bool_)
+    whole[intact] = True
+    return Units(text, edges[:, 0], edges[:, 1], whole)
+
+
+def _kind(unit: str) -> int:
+    first = unit[0]
+    if first == "\n":
+        return LINE
+    if first.isascii():
+        return WORD if unit[-1].isalnum() or any(map(str.isalnum, unit)) else PUNCTUATION
+    if _IS_CJK.match(first):
+        return CJK
+    return WORD if _IS_WORD.search(unit) else PUNCTUATION
+
+
+_IS_CJK = re.compile(f"[{_CJK}]")
+_IS_WORD = re.compile(f"[{_EMOJI}]|{_W}")

@@ -1,0 +1,98 @@
+"""Counting tokens the way the upstream does, offline. Knows nothing of the classifier's own tokens.
+
+tiktoken fetches its vocabularies at run time; litellm's wheel carries them under the same cache
+names, so its folder serves as tiktoken's cache. litellm itself is never imported here.
+"""
+
+from __future__ import annotations
+
+import functools
+import importlib.util
+import os
+import threading
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+import tiktoken
+from tiktoken.model import encoding_name_for_model
+
+from proxy.errors import ConfigError
+
+DEFAULT_ENCODING = "cl100k_base"
+"""For models whose tokenizer is unknown: GPT-3.5's and GPT-4's."""
+
+# Same vocabulary for ordinary text, so no file of their own is needed.
+_SAME_VOCABULARY = {"o200k_harmony": "o200k_base", "p50k_edit": "p50k_base"}
+_LOADING = threading.Lock()
+
+
+class Encoding:
+    """One tiktoken encoding that takes any text, special-looking or damaged, as plain text."""
+
+    def __init__(self, name: str) -> None:
+        self.name = name
+        self._core = _load(_SAME_VOCABULARY.get(name, name))
+
+    def count(self, text: str) -> int:
+        """Number of tokens of ``text``; ``<|endoftext|>`` and lone surrogates are ordinary text."""
+        return len(self._core.encode_ordinary(text))
+
+    def token_ends(self, text: str) -> npt.NDArray[np.int64]:
+        """Byte offset into ``text.encode()`` at which each token ends, shape ``(tokens,)``."""
+        ids = self._core.encode_to_numpy(text, disallowed_special=())
+        return np.cumsum(self._token_lengths[ids])
+
+    @functools.cached_property
+    def _token_lengths(self) -> npt.NDArray[np.int64]:
+        lengths = np.zeros(self._core.n_vocab, dtype=np.int64)
+        for token in self._core.token_byte_values():
+            lengths[self._core.encode_single_token(token)] = len(token)
+        return lengths
+
+
+@functools.lru_cache(maxsize=8)
+def encoding(name: str = DEFAULT_ENCODING) -> Encoding:
+    """The encoding called ``name``, loaded once. Raises ConfigError if it cannot be had."""
+    return Encoding(name)
+
+
+@functools.lru_cache(maxsize=512)
+def encoding_for(model: str) -> str:
+    """Name of the encoding that a model counts with; GPT-3.5's where that is not known.
+
+    A provider prefix is ignored: ``openai/gpt-4o`` counts as ``gpt-4o``.
+    """
+    try:
+        return encoding_name_for_model(model.rsplit("/", 1)[-1])
+    except KeyError:
+        return DEFAULT_ENCODING
+
+
+def _load(name: str) -> tiktoken.Encoding:
+    with _LOADING:
+        folder = _vocabularies()
+        if folder is not None:
+            # tiktoken takes its cache folder from the environment alone.
+            os.environ.setdefault("TIKTOKEN_CACHE_DIR", str(folder))
+        try:
+            return tiktoken.get_encoding(name)
+        except ValueError as exc:
+            known = ", ".join(sorted(tiktoken.list_encoding_names()))
+            raise ConfigError([f"no encoding {name!r}; choose one of {known}"]) from exc
+        except OSError as exc:  # requests' errors are OSErrors
+            raise ConfigError(
+                [
+                    f"the vocabulary of encoding {name!r} is not in the package and could not be "
+                    "fetched; use cl100k_base, o200k_base or p50k_base, or set "
+                    "TIKTOKEN_CACHE_DIR to a folder that has it"
+                ]
+            ) from exc
+
+
+def _vocabularies() -> Path | None:
+    found = importlib.util.find_spec("litellm")
+    if found is None or found.origin is None:
+        return None
+    folder = Path(found.origin).parent / "litellm_core_utils" / "tokenizers"
+    return folder if folder.is_dir() else None
