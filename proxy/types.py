@@ -66,7 +66,7 @@ class Rules:
 
 @dataclass(frozen=True, slots=True)
 class Compressed:
-    """A text after compression. ``text`` is the concatenation of the ``kept`` spans of the input."""
+    """A text after compression: ``text`` is the concatenation of the input's ``kept`` spans."""
 
     text: str = field(repr=False)
     kept: tuple[Span, ...]

@@ -62,7 +62,7 @@ class Compressor:
         """``text`` with about ``rate`` of its tokens, or ``target_tokens`` of them.
 
         ``rate`` is in (0, 1] and counts tokens of ``encoding``, the upstream's; 1.0 gives the text
-        back. ``rules`` are the fields of ``Rules`` (``force_tokens=["\\n"]``, ``threshold=0.4``).
+        back. ``rules`` are the fields of ``Rules`` (``force_tokens=["."]``, ``threshold=0.4``).
         Raises ValueError for a rate or target out of range.
         """
         if not 0 < rate <= 1:
@@ -71,7 +71,9 @@ class Compressor:
             )
         if target_tokens is not None and target_tokens < 1:
             raise ValueError(f"target_tokens is {target_tokens}; give at least 1")
-        lists = {k: tuple(v) if isinstance(v, list) else v for k, v in rules.items()}
+        lists: dict[str, Any] = {
+            k: tuple(v) if isinstance(v, list) else v for k, v in rules.items()
+        }
         job = Job(text, Rules(**lists), rate, target_tokens, tuple(intact), tuple(forced))
         return self.run(job, encoding)
 

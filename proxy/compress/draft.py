@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 
 import numpy as np
@@ -32,7 +32,7 @@ class Job:
     """What is asked for one text."""
 
     text: str
-    rules: Rules = Rules()
+    rules: Rules = field(default_factory=Rules)
     rate: float = 0.5
     target_tokens: int | None = None
     """Absolute target for the whole text; overrides ``rate``."""
@@ -123,7 +123,9 @@ class Draft:
             flat[window.start : window.end] = part
         if self.job.rules.token_to_word == "first":
             padded = np.append(flat, 0.0)
-            return np.where(self.past > self.first, padded[self.first], 0).astype(np.float32)
+            leading: Floats = padded[self.first].astype(np.float32)
+            leading[self.past == self.first] = 0
+            return leading
         sums = np.concatenate([[0.0], np.cumsum(flat)])
         counts = np.maximum(self.past - self.first, 1)
         return ((sums[self.past] - sums[self.first]) / counts).astype(np.float32)

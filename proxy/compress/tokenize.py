@@ -60,7 +60,7 @@ class Tokenizer:
         return Tokens(np.array(ids, dtype=np.int64), offsets[:, 0], offsets[:, 1])
 
     def around(self, ids: Ints) -> Ints:
-        """The ids of one window with the special tokens around them, shape ``(tokens + specials,)``."""
+        """The window's ids between the special tokens, shape ``(tokens + specials,)``."""
         return np.concatenate([self.prefix, ids, self.suffix])
 
 

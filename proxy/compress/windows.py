@@ -72,7 +72,7 @@ def _strengths(units: Units, chunk_end: tuple[str, ...]) -> Ints:
     sentence_ends = {end for end in chunk_end if not end.isspace()}
     strengths = np.fromiter((string in sentence_ends for string in strings), np.int64, len(units))
     if "\n" in chunk_end:
-        gaps = [text[e:s] for e, s in zip(ends, starts[1:] + [len(text)], strict=True)]
+        gaps = [text[e:s] for e, s in zip(ends, [*starts[1:], len(text)], strict=True)]
         lines = np.fromiter((gap.count("\n") for gap in gaps), np.int64, len(units))
         strengths = np.where(lines > 0, 1 + np.minimum(lines, 2), strengths)
     return strengths

@@ -100,7 +100,7 @@ class Units:
     def _leaning(self, marks: str) -> Bools:
         lead = (string[:1] in marks for string in self.strings)
         found = np.fromiter(lead, dtype=np.bool_, count=len(self))
-        return found & (self.kinds == PUNCTUATION)
+        return np.asarray(found & (self.kinds == PUNCTUATION))
 
 
 def split(text: str, blocks: Sequence[tuple[int, int]] = (), *, lines: bool = False) -> Units:

@@ -1,0 +1,5 @@
+"""``python -m proxy`` is ``precis``."""
+
+from proxy.cli import main
+
+main()

@@ -1,0 +1,1 @@
+"""The HTTP surface, an endpoint a file. Read ``chat.py`` first."""

@@ -1,0 +1,34 @@
+"""Chat completions: everything that happens to a request, in order."""
+
+from __future__ import annotations
+
+from starlette.requests import Request
+from starlette.responses import Response
+
+from proxy.api.forward import call_for, send
+from proxy.api.parts import encoding_of, read_body, visit
+from proxy.api.steps import close, compress, settle
+from proxy.messages import parse, segment
+from proxy.reply import Relay, decision_headers
+from proxy.routing import Asked
+
+
+async def chat_completions(request: Request) -> Response:
+    """``POST /v1/chat/completions``, streaming or not."""
+    now = visit(request)  # who is it?
+    parts = now.parts
+    chat = parse(await read_body(now))
+
+    if now.tenant:
+        now.tenant.may_use(chat.model)
+    parts.entries.find(chat.model, now.tenant)  # is there such a model?
+    route = parts.router.route(chat.model, now.tenant, Asked.from_headers(request.headers))
+    encoding = encoding_of(parts, chat.model)
+
+    passages = segment(chat, route.policy) if route.policy else ()  # what may be touched?
+    compressed = await compress(now, route, passages, encoding)  # verified, or left as it was
+    outcome = settle(now, route, chat.model, passages, compressed, encoding)
+
+    answer = await send(now, call_for(now, chat, outcome.texts))
+    receipt = outcome.receipt.after(now.overhead_ms())
+    return Relay(answer, decision_headers(receipt), close(now, receipt, answer.status))

@@ -1,0 +1,50 @@
+"""Turns every error into the one body that OpenAI's clients know, with an id that is in the log."""
+
+from __future__ import annotations
+
+import structlog
+from starlette.exceptions import HTTPException
+from starlette.requests import Request
+from starlette.responses import JSONResponse, Response
+
+from proxy.errors import CallerError, MethodNotAllowed, NotFound, PrecisError
+
+log = structlog.get_logger("precis")
+
+
+async def on_precis_error(request: Request, exc: Exception) -> Response:
+    """Answers with the error's own status and body."""
+    assert isinstance(exc, PrecisError)  # noqa: S101  # starlette's signature is wider
+    visit = getattr(request.state, "visit", None)
+    request_id = visit.id if visit else ""
+    log.info(
+        "refused" if isinstance(exc, CallerError) else "failed",
+        id=request_id,
+        path=request.url.path,
+        status=exc.status,
+        code=exc.code,
+        param=exc.param,
+        tenant=visit.tenant_name if visit else "",
+    )
+    headers = {"x-precis-request-id": request_id} if request_id else {}
+    return JSONResponse(exc.body(), status_code=exc.status, headers=headers)
+
+
+async def on_http_error(request: Request, exc: Exception) -> Response:
+    """Unknown routes and wrong methods, which the router raises."""
+    assert isinstance(exc, HTTPException)  # noqa: S101  # starlette's signature is wider
+    path = request.url.path
+    if exc.status_code == 405:
+        allowed = (exc.headers or {}).get("Allow", "another method")
+        answer = await on_precis_error(
+            request, MethodNotAllowed(f"{request.method} {path} does not exist; use {allowed}.")
+        )
+        answer.headers["allow"] = allowed
+        return answer
+    return await on_precis_error(
+        request,
+        NotFound(
+            f"Nothing at {request.method} {path}. OpenAI's routes stand under /v1.",
+            code="unknown_url",
+        ),
+    )

@@ -1,0 +1,59 @@
+"""From a visit to the upstream call: which headers go on, which body, and who waits how long."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping
+
+from starlette.requests import Request
+
+from proxy.api.parts import Visit
+from proxy.messages import Chat
+from proxy.upstream import Answer, Call
+
+_STAYS_HERE = frozenset(
+    # Of this connection only (RFC 9110, 7.6.1), or made anew for the next one.
+    "connection keep-alive proxy-authenticate proxy-authorization proxy-connection te trailer "
+    "transfer-encoding upgrade host content-length expect".split()
+)
+_KEYS = frozenset({"authorization", "api-key"})
+
+
+def headers_for(visit: Visit) -> tuple[tuple[str, str], ...]:
+    """The client's headers less those of this connection, ours, and a tenant's key."""
+    hidden = _STAYS_HERE | _KEYS if visit.tenant else _STAYS_HERE
+    return tuple(
+        (name, value)
+        for name, value in visit.request.headers.items()
+        if name not in hidden and not name.startswith("x-precis-")
+    )
+
+
+def path_for(request: Request) -> str:
+    """The path below ``/v1``, percent-encoded as it came; an alias without it counts the same."""
+    raw: bytes = request.scope.get("raw_path") or request.url.path.encode()
+    path = raw.split(b"?", 1)[0].decode("ascii")
+    return path.removeprefix("/v1")
+
+
+def call_for(visit: Visit, chat: Chat, texts: Mapping[tuple[int, int | None], str]) -> Call:
+    """The chat with its new texts, ready for whichever model entry takes it."""
+    return Call(
+        method="POST",
+        path="/chat/completions",
+        query=visit.request.url.query,
+        headers=headers_for(visit),
+        body=chat.body,
+        model=chat.model,
+        stream=chat.stream,
+        render=lambda model, defaults: chat.render(texts, model=model, defaults=defaults),
+    )
+
+
+async def send(visit: Visit, call: Call) -> Answer:
+    """The upstream's answer as soon as its head is there; the wait is not counted as ours."""
+    started = time.perf_counter()
+    try:
+        return await visit.parts.pool.send(call)
+    finally:
+        visit.upstream += time.perf_counter() - started

@@ -1,0 +1,43 @@
+"""What operators ask: health, metrics, receipts."""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+
+import msgspec
+from starlette.requests import Request
+from starlette.responses import JSONResponse, Response
+
+from proxy.api.parts import Parts, visit
+
+
+async def liveliness(request: Request) -> Response:
+    """The process answers."""
+    return JSONResponse({"status": "alive"})
+
+
+async def readiness(request: Request) -> Response:
+    """The classifier is loaded and the server takes requests."""
+    parts: Parts = request.app.state.parts
+    return JSONResponse(
+        {
+            "status": "ready",
+            "compressor": parts.scheduler.compressor.name,
+            "models": len(parts.entries.names()),
+        }
+    )
+
+
+async def metrics(request: Request) -> Response:
+    """Prometheus text."""
+    parts: Parts = request.app.state.parts
+    parts.metrics.queue.set(parts.scheduler.waiting_tokens)
+    return Response(parts.metrics.render(), media_type=parts.metrics.content_type)
+
+
+async def receipt(request: Request) -> Response:
+    """One receipt, for its own tenant only."""
+    now = visit(request)
+    found = now.parts.receipts.get(request.path_params["id"], now.tenant_name)
+    body = {"object": "precis.receipt", **asdict(found), "tokens_saved": found.saved}
+    return Response(msgspec.json.encode(body), media_type="application/json")

@@ -1,0 +1,107 @@
+"""What the endpoints are given by ``app.py``, and what every request brings with it."""
+
+from __future__ import annotations
+
+import secrets
+import time
+from dataclasses import dataclass, field
+
+from starlette.requests import Request
+
+from proxy.compress.scheduler import Scheduler
+from proxy.config import Config, Tenant
+from proxy.errors import BadRequest, NotFound, TooLarge
+from proxy.ledger import Metrics, Receipts
+from proxy.routing import Entries, Router
+from proxy.tenants import Tenants
+from proxy.tokens import encoding_for
+from proxy.upstream import Pool
+
+
+@dataclass(frozen=True)
+class Parts:
+    """The wired parts of one server."""
+
+    config: Config
+    tenants: Tenants
+    entries: Entries
+    router: Router
+    scheduler: Scheduler
+    pool: Pool
+    receipts: Receipts
+    metrics: Metrics
+    started: int
+    """Seconds since the epoch."""
+
+
+@dataclass
+class Visit:
+    """One request's id, caller and clock."""
+
+    request: Request
+    id: str = field(default_factory=lambda: "req_" + secrets.token_hex(12))
+    started: float = field(default_factory=time.perf_counter)
+    upstream: float = 0.0
+    """Seconds spent waiting for the upstream's headers."""
+    tenant: Tenant | None = None
+
+    @property
+    def parts(self) -> Parts:
+        parts: Parts = self.request.app.state.parts
+        return parts
+
+    @property
+    def tenant_name(self) -> str:
+        return self.tenant.name if self.tenant else ""
+
+    def overhead_ms(self) -> float:
+        """Milliseconds since the start that were not spent waiting for the upstream."""
+        return 1000 * (time.perf_counter() - self.started - self.upstream)
+
+
+def encoding_of(parts: Parts, model: str) -> str:
+    """Name of the encoding that the model's upstream counts with, as far as we know it."""
+    try:
+        entry = parts.entries.find(model)[0]
+    except NotFound:
+        return encoding_for(model)
+    return entry.model_info.encoding or encoding_for(entry.litellm_params.model)
+
+
+def visit(request: Request) -> Visit:
+    """Begin a visit: give the request its id, which errors carry too, and find its tenant.
+
+    Raises Unauthorized.
+    """
+    begun = Visit(request)
+    request.state.visit = begun
+    headers = request.headers
+    begun.tenant = begun.parts.tenants.authenticate(
+        headers.get("authorization"), headers.get("api-key")
+    )
+    return begun
+
+
+async def read_body(visit: Visit) -> bytes:
+    """The whole body. Raises TooLarge as soon as it is known to be over the limit."""
+    limit = int(visit.parts.config.server.max_body_mb * 1_000_000)
+    headers = visit.request.headers
+    if headers.get("content-encoding", "identity").lower() != "identity":
+        raise BadRequest("Send the body without Content-Encoding; compressed bodies are not read.")
+    declared = headers.get("content-length", "")
+    if declared.isdigit() and int(declared) > limit:
+        raise _too_large(limit)
+    chunks: list[bytes] = []
+    size = 0
+    async for chunk in visit.request.stream():
+        size += len(chunk)
+        if size > limit:
+            raise _too_large(limit)
+        chunks.append(chunk)
+    return chunks[0] if len(chunks) == 1 else b"".join(chunks)
+
+
+def _too_large(limit: int) -> TooLarge:
+    return TooLarge(
+        f"The body is over {limit / 1_000_000:g} MB; send less, or have server.max_body_mb raised."
+    )

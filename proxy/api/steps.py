@@ -1,0 +1,185 @@
+"""The steps between routing and sending that chat, compress and the other surfaces share."""
+
+from __future__ import annotations
+
+import hashlib
+import time
+from collections import Counter
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+
+import structlog
+
+from proxy.api.parts import Visit
+from proxy.compress.draft import unchanged
+from proxy.compress.scheduler import Order
+from proxy.config import Policy
+from proxy.errors import CompressionError, DeadlineExceeded, LimitError
+from proxy.gate import verify
+from proxy.ledger import Receipt
+from proxy.routing import Route
+from proxy.tokens import encoding
+from proxy.types import Compressed, Decision, Passage
+
+log = structlog.get_logger("precis")
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What is to be sent, and the receipt that says why."""
+
+    texts: Mapping[tuple[int, int | None], str] = field(repr=False)
+    """New texts by message and part; empty if the request goes upstream as it came."""
+    results: tuple[Compressed, ...]
+    receipt: Receipt
+
+
+async def compress(
+    visit: Visit, route: Route, passages: tuple[Passage, ...], encoding_name: str
+) -> tuple[tuple[Compressed, ...], str]:
+    """One verified result a passage, and why the request failed open, if it did.
+
+    With ``on_error: pass`` a deadline, a full queue or a failed classifier leaves every text as
+    it came; with ``fail`` the error is raised.
+    """
+    policy = route.policy
+    if policy is None:
+        return (), ""
+    try:
+        order = _order(visit, policy, encoding_name)
+        results = await visit.parts.scheduler.compress(passages, order)
+    except (CompressionError, LimitError) as exc:
+        if policy.on_error == "fail":
+            raise
+        failure = _failure(exc)
+        count = encoding(encoding_name).count
+        return tuple(unchanged(p.text, count(p.text), failure) for p in passages), failure
+    return tuple(map(verify, passages, results)), ""
+
+
+def _failure(exc: CompressionError | LimitError) -> str:
+    if isinstance(exc, DeadlineExceeded):
+        return "deadline"
+    return "queue full" if isinstance(exc, LimitError) else "error"
+
+
+def _order(visit: Visit, policy: Policy, encoding_name: str) -> Order:
+    rate = policy.rate
+    steps = tuple((s.over, s.rate) for s in rate) if isinstance(rate, tuple) else rate
+    return Order(
+        rules=policy.rules,
+        rate=steps,
+        encoding=encoding_name,
+        target_tokens=policy.target_tokens,
+        min_tokens=policy.min_tokens,
+        deadline_ms=policy.deadline_ms,
+        tenant=visit.tenant_name,
+    )
+
+
+def settle(
+    visit: Visit,
+    route: Route,
+    model: str,
+    passages: tuple[Passage, ...],
+    compressed: tuple[tuple[Compressed, ...], str],
+    encoding_name: str,
+) -> Outcome:
+    """Decides what is sent and writes the receipt. Shadow mode sends the original."""
+    results, failure = compressed
+    changed = [i for i, result in enumerate(results) if not result.reason]
+    shadow = bool(changed) and route.mode == "shadow"
+    sent = [] if shadow else changed
+    before = sum(result.tokens_before for result in results)
+    after = sum(result.tokens_after for result in results)
+    receipt = Receipt(
+        id=visit.id,
+        created=time.time(),
+        tenant=visit.tenant_name,
+        model=model,
+        policy=route.name,
+        decision=_decision(route, failure, changed),
+        reason=_reason(route, failure, passages, results),
+        stable=not failure,
+        tokens_before=before if route.policy else None,
+        tokens_after=after if route.policy else None,
+        encoding=encoding_name,
+        compressor=visit.parts.scheduler.compressor.name if changed else "",
+        messages=tuple(map(_record, passages, results)),
+        ms=_spent(visit, results),
+    )
+    texts = {(passages[i].message, passages[i].part): results[i].text for i in sent}
+    return Outcome(texts, results, receipt)
+
+
+def _decision(route: Route, failure: str, changed: list[int]) -> str:
+    if failure:
+        return "failed-open"
+    if route.policy is None:
+        return "bypassed" if route.reason == "bypass" else "unchanged"
+    if not changed:
+        return "unchanged"
+    return "shadow" if route.mode == "shadow" else "compressed"
+
+
+def _reason(
+    route: Route, failure: str, passages: tuple[Passage, ...], results: tuple[Compressed, ...]
+) -> str:
+    """One short line: the reasons with how many texts have each, the commonest first."""
+    if failure or route.policy is None:
+        return failure or route.reason
+    if not results:
+        return "no text"
+    counts = Counter(result.reason or "compressed" for result in results)
+    if len(results) == 1:
+        return next(iter(counts))
+    return ", ".join(f"{reason} {count}" for reason, count in counts.most_common())
+
+
+def _record(passage: Passage, result: Compressed) -> Decision:
+    spans = Counter(mark.reason for mark in (*passage.intact, *passage.forced))
+    return Decision(
+        message=passage.message,
+        part=passage.part,
+        role=passage.role,
+        action="unchanged" if result.reason else "compressed",
+        reason=result.reason,
+        tokens_before=result.tokens_before,
+        tokens_after=result.tokens_after,
+        sha256_before=_sha256(passage.text),
+        sha256_after=_sha256(result.text),
+        kept=() if result.reason else result.kept,
+        spans=dict(spans),
+    )
+
+
+def _sha256(text: str) -> str:
+    return hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()
+
+
+def _spent(visit: Visit, results: tuple[Compressed, ...]) -> dict[str, float]:
+    stages = next((result.ms for result in results if result.ms), {})
+    return {**stages, "compress": sum(stages.values()), "overhead": visit.overhead_ms()}
+
+
+def close(visit: Visit, receipt: Receipt, status: int) -> Callable[[bool], None]:
+    """What to call when the answer has ended: files the receipt, counts, logs one line."""
+    visit.parts.receipts.add(receipt)
+
+    def ended(whole: bool) -> None:
+        visit.parts.metrics.count(receipt, status)
+        log.info(
+            "request",
+            id=receipt.id,
+            tenant=receipt.tenant,
+            model=receipt.model,
+            status=status,
+            whole=whole,
+            decision=receipt.decision,
+            reason=receipt.reason,
+            tokens_before=receipt.tokens_before,
+            tokens_after=receipt.tokens_after,
+            **{f"{stage}_ms": round(ms, 2) for stage, ms in receipt.ms.items()},
+        )
+
+    return ended

@@ -1,0 +1,81 @@
+"""The composition root: a configuration becomes an application. Nothing is wired anywhere else."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
+from starlette.applications import Starlette
+from starlette.exceptions import HTTPException
+from starlette.middleware import Middleware
+from starlette.routing import Route
+
+from proxy.api import chat, compress, models, operations, passthrough
+from proxy.api.errors import on_http_error, on_precis_error
+from proxy.api.parts import Parts
+from proxy.api.shield import Shield
+from proxy.compress import Compressor
+from proxy.compress.scheduler import Scheduler
+from proxy.config import Config
+from proxy.errors import PrecisError
+from proxy.ledger import Metrics, Receipts
+from proxy.routing import Entries, Router
+from proxy.tenants import Tenants
+from proxy.upstream import Pool
+
+_ALL = ["GET", "POST", "PUT", "PATCH", "DELETE"]
+
+ROUTES = [
+    Route("/v1/chat/completions", chat.chat_completions, methods=["POST"]),
+    Route("/chat/completions", chat.chat_completions, methods=["POST"]),
+    Route("/v1/compress", compress.compress_messages, methods=["POST"]),
+    Route("/v1/models", models.list_models, methods=["GET"]),
+    Route("/v1/models/{id:path}", models.get_model, methods=["GET"]),
+    Route("/v1/receipts/{id}", operations.receipt, methods=["GET"]),
+    Route("/health/liveliness", operations.liveliness, methods=["GET"]),
+    Route("/health/readiness", operations.readiness, methods=["GET"]),
+    Route("/metrics", operations.metrics, methods=["GET"]),
+    Route("/v1/{path:path}", passthrough.pass_through, methods=_ALL),
+]
+
+
+def build(config: Config, compressor: Compressor | None = None) -> Starlette:
+    """The application. Loads the classifier, so that it is there before the first request.
+
+    Raises CheckpointError if the classifier cannot be used.
+    """
+    settings = config.compressor
+    if compressor is None:
+        compressor = Compressor.load(
+            settings.model,
+            engine=settings.engine,
+            precision=settings.precision,
+            threads=settings.threads,
+        )
+    parts = Parts(
+        config=config,
+        tenants=Tenants(config),
+        entries=Entries(config),
+        router=Router(config),
+        scheduler=Scheduler(compressor, max_queue_tokens=settings.max_queue_tokens),
+        pool=Pool(config.model_list, config.router_settings),
+        receipts=Receipts(),
+        metrics=Metrics(),
+        started=int(time.time()),
+    )
+
+    @asynccontextmanager
+    async def lifespan(app: Starlette) -> AsyncIterator[None]:
+        yield
+        await parts.pool.aclose()
+        parts.scheduler.close()
+
+    app = Starlette(
+        routes=ROUTES,
+        middleware=[Middleware(Shield)],
+        exception_handlers={PrecisError: on_precis_error, HTTPException: on_http_error},
+        lifespan=lifespan,
+    )
+    app.state.parts = parts
+    return app

@@ -1,0 +1,28 @@
+"""The command ``precis``: one file a subcommand, registered here."""
+
+from __future__ import annotations
+
+import typer
+
+from proxy.cli.check import check
+from proxy.cli.compress import compress
+from proxy.cli.demo import demo
+from proxy.cli.keys import keys_app
+from proxy.cli.serve import serve
+
+app = typer.Typer(
+    help="An OpenAI-compatible proxy that shortens long prompts on their way to the model.",
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    add_completion=False,
+)
+app.command()(serve)
+app.command()(check)
+app.command()(demo)
+app.command()(compress)
+app.add_typer(keys_app, name="keys")
+
+
+def main() -> None:
+    """Entry point of ``precis`` and ``python -m proxy``."""
+    app(prog_name="precis")

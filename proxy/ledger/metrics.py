@@ -1,0 +1,68 @@
+"""Prometheus metrics: what came, what was decided, what it saved, what it cost."""
+
+from __future__ import annotations
+
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
+
+from proxy.ledger.receipts import Receipt
+
+_SECONDS = (0.0005, 0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1, 2, 5, 10)
+
+
+class Metrics:
+    """All metrics of one server, in a registry of their own."""
+
+    content_type = "text/plain; version=0.0.4; charset=utf-8"
+
+    def __init__(self) -> None:
+        self.registry = CollectorRegistry()
+        self.requests = Counter(
+            "precis_requests_total",
+            "Requests by tenant, model, decision and HTTP status.",
+            ("tenant", "model", "decision", "status"),
+            registry=self.registry,
+        )
+        self.tokens_before = Counter(
+            "precis_prompt_tokens_before_total",
+            "Prompt tokens of policy-covered requests as they came.",
+            ("tenant", "model"),
+            registry=self.registry,
+        )
+        self.tokens_after = Counter(
+            "precis_prompt_tokens_after_total",
+            "Prompt tokens of policy-covered requests as they went upstream.",
+            ("tenant", "model"),
+            registry=self.registry,
+        )
+        self.compression = Histogram(
+            "precis_compression_seconds",
+            "Time spent compressing, for requests that were compressed.",
+            buckets=_SECONDS,
+            registry=self.registry,
+        )
+        self.overhead = Histogram(
+            "precis_overhead_seconds",
+            "Time between the request's arrival and the answer's headers, less the upstream's.",
+            buckets=_SECONDS,
+            registry=self.registry,
+        )
+        self.queue = Gauge(
+            "precis_queue_tokens",
+            "Tokens that wait for the classifier.",
+            registry=self.registry,
+        )
+
+    def count(self, receipt: Receipt, status: int) -> None:
+        """Count one answered request. ``model`` is one of model_list's, so labels are bounded."""
+        who = (receipt.tenant, receipt.model)
+        self.requests.labels(*who, receipt.decision, str(status)).inc()
+        if receipt.tokens_before is not None and receipt.tokens_after is not None:
+            self.tokens_before.labels(*who).inc(receipt.tokens_before)
+            self.tokens_after.labels(*who).inc(receipt.tokens_after)
+        if receipt.decision == "compressed":
+            self.compression.observe(receipt.ms.get("compress", 0.0) / 1000)
+        self.overhead.observe(receipt.ms.get("overhead", 0.0) / 1000)
+
+    def render(self) -> bytes:
+        """The text that Prometheus scrapes."""
+        return generate_latest(self.registry)

@@ -1,0 +1,73 @@
+"""One receipt a request: decisions, sizes, hashes and masks, without any text."""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+
+from proxy.errors import NotFound
+from proxy.types import Decision
+
+
+@dataclass(frozen=True, slots=True)
+class Receipt:
+    """What was decided for one request, and why."""
+
+    id: str
+    created: float
+    """Seconds since the epoch."""
+    tenant: str
+    """Empty without tenants."""
+    model: str
+    policy: str
+    """Name of the policy; empty where none applied."""
+    decision: str
+    """``compressed``, ``unchanged``, ``bypassed``, ``shadow`` or ``failed-open``."""
+    reason: str
+    stable: bool
+    """Whether the same messages always give the same bytes; false where a request failed open."""
+    tokens_before: int | None
+    """In the upstream's encoding, all texts of the messages; None where nothing was counted."""
+    tokens_after: int | None
+    encoding: str
+    compressor: str
+    """Name and fingerprint of the classifier."""
+    messages: tuple[Decision, ...] = ()
+    ms: Mapping[str, float] = field(default_factory=dict)
+    """Milliseconds per stage."""
+
+    @property
+    def saved(self) -> int:
+        return (self.tokens_before or 0) - (self.tokens_after or 0)
+
+    def after(self, overhead_ms: float) -> Receipt:
+        """The receipt with all of our time until now in it."""
+        return replace(self, ms={**self.ms, "overhead": overhead_ms})
+
+
+class Receipts:
+    """The latest receipts, in memory; the oldest go first."""
+
+    def __init__(self, size: int = 10_000) -> None:
+        self._size = size
+        self._kept: OrderedDict[str, Receipt] = OrderedDict()
+
+    def add(self, receipt: Receipt) -> None:
+        self._kept[receipt.id] = receipt
+        if len(self._kept) > self._size:
+            self._kept.popitem(last=False)
+
+    def get(self, receipt_id: str, tenant: str) -> Receipt:
+        """The receipt, if it is this tenant's.
+
+        Raises NotFound, the same whether it never was, has gone, or belongs to somebody else.
+        """
+        receipt = self._kept.get(receipt_id)
+        if receipt is None or receipt.tenant != tenant:
+            raise NotFound(
+                "No such receipt: ids come from the x-precis-request-id header, and this server "
+                f"keeps the latest {self._size} in memory.",
+                code="receipt_not_found",
+            )
+        return receipt
