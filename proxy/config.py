@@ -1,7 +1,8 @@
-"""The configuration: frozen models of config.yaml, and nothing that reads a file or the environment.
+"""The configuration: frozen models of config.yaml. They read neither a file nor the environment.
 
-``config_file.py`` turns YAML into these and checks that the names in them resolve. Names follow LiteLLM's where its users already have them
-(``model_list``, ``litellm_params``, ``router_settings``).
+``config_file.py`` turns YAML into these and checks that the names in them resolve. Names follow
+LiteLLM's where its users already have them (``model_list``, ``litellm_params``,
+``router_settings``).
 """
 
 from __future__ import annotations
@@ -13,6 +14,7 @@ from fnmatch import fnmatchcase
 from typing import Annotated, Any, Literal
 
 from pydantic import (
+    AfterValidator,
     AliasChoices,
     BaseModel,
     ConfigDict,
@@ -126,7 +128,7 @@ class LiteLLMParams(Frozen):
 
     @property
     def provider(self) -> str:
-        """``mistral`` of ``mistral/mistral-small-latest``; a bare name is OpenAI's, but ``echo``."""
+        """``mistral`` of ``mistral/mistral-small-latest``; a bare name is OpenAI's."""
         if self.model == "echo":
             return "echo"
         head, slash, _ = self.model.partition("/")
@@ -181,6 +183,17 @@ class RateStep(Frozen):
     rate: Rate
 
 
+def _compiles(pattern: str) -> str:
+    try:
+        re.compile(pattern)
+    except (re.error, OverflowError, RecursionError) as exc:
+        raise ValueError(f"is not a regular expression: {exc}") from exc
+    return pattern
+
+
+Pattern = Annotated[str, AfterValidator(_compiles)]
+
+
 def _kind_of_rate(value: object) -> str:
     return RATE_STEPS if isinstance(value, list | tuple) else ONE_RATE
 
@@ -203,7 +216,7 @@ class Policy(Frozen):
         "!",
         ".",
     )
-    force_patterns: tuple[str, ...] = ()
+    force_patterns: tuple[Pattern, ...] = ()
     force_reserve_digit: bool = True
     drop_consecutive: bool = False
     chunk_end_tokens: tuple[str, ...] = (".", "\n")
@@ -222,25 +235,15 @@ class Policy(Frozen):
     on_error: Literal["pass", "fail"] = "pass"
     deadline_ms: int = Field(default=2000, ge=1)
 
-    @field_validator("force_patterns")
-    @classmethod
-    def _patterns_compile(cls, patterns: tuple[str, ...]) -> tuple[str, ...]:
-        for pattern in patterns:
-            try:
-                re.compile(pattern)
-            except re.error as exc:
-                raise ValueError(f"{pattern!r} is not a regular expression: {exc}") from exc
-        return patterns
-
     @field_validator("rate")
     @classmethod
     def _steps_ascend(cls, rate: float | tuple[RateStep, ...]) -> float | tuple[RateStep, ...]:
         if isinstance(rate, tuple):
             if not rate:
-                raise ValueError("a list of rates needs at least one {over, rate}")
+                raise ValueError("needs at least one step: {over: TOKENS, rate: SHARE}")
             overs = [step.over for step in rate]
             if overs != sorted(set(overs)):
-                raise ValueError("'over' must grow from one step to the next")
+                raise ValueError("needs steps whose 'over' grows from one to the next; sort them")
         return rate
 
     def rate_for(self, tokens: int) -> float:

@@ -80,7 +80,8 @@ def check_policy(name: str, known: Mapping[str, object], allow: Allow) -> None:
     )
     if not allowed:
         raise Forbidden(
-            f"This key may not ask for the policy {_cut(name)}. It may ask for: {choice or 'none'}.",
+            f"This key may not ask for the policy {_cut(name)}. "
+            f"It may ask for: {choice or 'none'}.",
             param=POLICY,
         )
     if name not in known:

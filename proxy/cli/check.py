@@ -1,0 +1,231 @@
+"""``precis check``: everything that is wrong with a config.yaml, or what it means."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+from typing import Annotated
+from urllib.parse import urlsplit
+
+import typer
+from rich.console import Console
+from rich.padding import Padding
+from rich.table import Table
+from rich.text import Text
+
+from proxy.config import Config, ModelEntry, Policy, Tenant
+from proxy.config_file import Loaded, load
+from proxy.errors import ConfigError
+from proxy.routing import route
+
+_ON, _OFF = "green", "dim"
+_SAID = frozenset(("rate", "target_tokens", "threshold", "min_tokens", "roles", "question"))
+_SAID |= {"force_tokens", "force_patterns", "force_reserve_digit", "protect"}
+_UNSAID = [name for name in Policy.model_fields if name not in _SAID]
+
+
+def check(file: Annotated[Path, typer.Argument(help="The config.yaml to check.")]) -> None:
+    """Check a config.yaml: all its problems at once, or what it resolves to."""
+    try:
+        loaded = load(file, os.environ)
+    except ConfigError as exc:
+        complain(exc.problems)
+        raise typer.Exit(2) from None
+    report(loaded, file, Console(highlight=False))
+
+
+def complain(problems: Iterable[str]) -> None:
+    """Print problems on standard error, one line each however narrow the terminal is."""
+    console = Console(stderr=True, highlight=False)
+    count = 0
+    for count, problem in enumerate(problems, 1):  # noqa: B007  # the last one is the number
+        console.print(_coloured(problem, "red"), soft_wrap=True)
+    console.print(f"{count} problem{'s' if count != 1 else ''}", style="bold red")
+
+
+def report(loaded: Loaded, file: Path, console: Console) -> None:
+    """Print what a good configuration means: models, policies, routes, tenants, warnings."""
+    config = loaded.config
+    for title, table in (
+        ("Models", _models(config)),
+        ("Policies", _policies(config)),
+        ("Routes, the first match wins", _routes(config)),
+        ("Tenants", _tenants(config)),
+    ):
+        console.print(Text(title, style="bold"))
+        console.print(Padding(table, (0, 0, 1, 2)))
+    for warning in loaded.warnings:
+        console.print(_coloured(warning, "yellow"), soft_wrap=True)
+    odd = len(loaded.warnings)
+    console.print(Text(f"{file} is good", style="bold green"), end="")
+    console.print(f", with {odd} warning{'s' if odd != 1 else ''}" if odd else "")
+
+
+def _coloured(line: str, colour: str) -> Text:
+    where, gap, what = line.partition(": ")
+    return Text.assemble((where, colour), gap, what)
+
+
+def _table(*columns: str) -> Table:
+    table = Table(box=None, padding=(0, 2, 0, 0), header_style="dim", pad_edge=False)
+    for name in columns:
+        table.add_column(name, overflow="fold")
+    return table
+
+
+def _models(config: Config) -> Table:
+    table = _table("model", "provider", "upstream", "base", "key")
+    for entry in config.model_list:
+        params = entry.litellm_params
+        table.add_row(
+            entry.model_name,
+            params.provider,
+            params.model.removeprefix(params.provider + "/"),
+            _base(params.api_base),
+            _key(entry, bool(config.tenants)),
+        )
+    return table
+
+
+def _base(url: str | None) -> Text:
+    """The address without user, password and query, which may hold secrets."""
+    if not url:
+        return Text("default", style=_OFF)
+    parts = urlsplit(url)
+    return Text(f"{parts.scheme}://{parts.netloc.rpartition('@')[2]}{parts.path}")
+
+
+def _key(entry: ModelEntry, tenants: bool) -> Text:
+    params = entry.litellm_params
+    if params.provider == "echo":
+        return Text("not needed", style=_OFF)
+    if params.api_key is not None:
+        return Text("set", style=_ON)
+    return Text("none", style="yellow") if tenants else Text("the client's", style=_OFF)
+
+
+def _policies(config: Config) -> Table:
+    table = _table("policy", "", "as it resolves")
+    for name, named in config.policies.items():
+        titles = [Text(name), Text(f"extends {named.extends}" if named.extends else "", style=_OFF)]
+        for title, (label, words) in _beside(titles, _facts(config.policy(name))):
+            table.add_row(title, Text(label, style=_OFF), words)
+    return table
+
+
+def _beside(
+    titles: list[Text], facts: list[tuple[str, str]]
+) -> Iterator[tuple[Text, tuple[str, str]]]:
+    # A policy always has the facts "keeps" and "of", so no title is left over.
+    yield from zip([*titles, *(Text() for _ in facts[len(titles) :])], facts, strict=True)
+
+
+def _facts(policy: Policy) -> list[tuple[str, str]]:
+    kinds = [*policy.protect, *(["digits"] if policy.force_reserve_digit else [])]
+    if policy.question != "none":
+        kinds.insert(0, f"question ({policy.question})")
+    forced = [*map(_visible, policy.force_tokens), *(f"/{p}/" for p in policy.force_patterns)]
+    who = ", ".join(policy.roles) or "no role"
+    facts = [
+        ("keeps", keeps(policy)),
+        ("of", f"{who}, texts of {policy.min_tokens:,} tokens and more"),
+        ("never cuts", ", ".join(kinds)),
+        ("forces", "  ".join(forced)),
+        ("besides", _rest(policy)),
+    ]
+    return [(label, words) for label, words in facts if words]
+
+
+def keeps(policy: Policy) -> str:
+    """How much stays, in words: ``50 %``, ``60 % over 300 tokens``, ``down to 1,000 tokens``."""
+    if policy.threshold is not None:
+        return f"P(keep) from {policy.threshold:g}"
+    if policy.target_tokens is not None:
+        return f"down to {policy.target_tokens:,} tokens"
+    if not isinstance(policy.rate, tuple):
+        return _percent(policy.rate)
+    steps = ", ".join(f"{_percent(step.rate)} over {step.over:,}" for step in policy.rate)
+    return f"{steps} tokens"
+
+
+def _percent(rate: float) -> str:
+    return f"{rate * 100:.3g} %"
+
+
+def _visible(token: str) -> str:
+    return token if token.isprintable() and not token.isspace() else repr(token)[1:-1]
+
+
+def _rest(policy: Policy) -> str:
+    """What else differs from the defaults."""
+    plain = Policy()
+    odd = [n for n in _UNSAID if getattr(policy, n) != getattr(plain, n)]
+    return ", ".join(f"{name}: {_value(getattr(policy, name))}" for name in odd)
+
+
+def _value(value: object) -> str:
+    if isinstance(value, bool):
+        return str(value).lower()
+    if isinstance(value, tuple):
+        return " ".join(_visible(str(item)) for item in value)
+    return str(value)
+
+
+def _routes(config: Config) -> Table:
+    table = _table("", "model", "tenant", "policy")
+    for index, entry in enumerate(config.routes):
+        table.add_row(str(index), entry.match.model, entry.match.tenant, entry.policy)
+    table.add_row("", Text("anything else", style=_OFF), "", Text("sent on untouched", style=_OFF))
+    return table
+
+
+def _tenants(config: Config) -> Table:
+    table = _table("tenant", "mode", "keys", "models", "policy")
+    for name, settings in config.tenants.items():
+        tenant = Tenant(name, settings)
+        for at, (models, policy) in enumerate(_treatment(config, tenant)):
+            first = (name, settings.mode, str(len(settings.keys))) if at == 0 else ("",) * 3
+            table.add_row(*first, models, policy)
+    if not config.tenants:
+        anyone = "anyone on this machine" if not config.server.allow_anonymous else "anyone"
+        table.add_row(anyone, "enforce", "-", "all", "by route")
+    return table
+
+
+def _treatment(config: Config, tenant: Tenant) -> list[tuple[str, Text]]:
+    """What the tenant may use, grouped by the policy that it gets there."""
+    groups: dict[str, list[str]] = {}
+    results = {}
+    for entry in dict.fromkeys(entry.model_name for entry in config.model_list):
+        if tenant.sees(entry):
+            result = route(config, entry, tenant)
+            groups.setdefault(result.name, []).append(entry)
+            results[result.name] = result
+    if not groups:
+        return [("none", Text(""))]
+    rows = []
+    for name, models in groups.items():
+        result = results[name]
+        words = Text(f"untouched ({result.reason})", style=_OFF)
+        if result.policy is not None:
+            words = Text(
+                f"{name}: {keeps(result.policy)}\n{_added(config, name, result.policy)}".rstrip()
+            )
+        rows.append((", ".join(models), words))
+    return rows
+
+
+def _added(config: Config, name: str, policy: Policy) -> str:
+    """What the tenant's overlay changes beside how much is kept."""
+    base = config.policy(name)
+    lines = []
+    for field in Policy.model_fields:
+        old, new = getattr(base, field), getattr(policy, field)
+        if old == new or field in ("rate", "target_tokens", "threshold"):
+            continue
+        if isinstance(new, tuple) and isinstance(old, tuple) and set(old) < set(new):
+            lines.append(f"{field} + {_value(tuple(item for item in new if item not in old))}")
+        else:
+            lines.append(f"{field}: {_value(new)}")
+    return "\n".join(lines)
