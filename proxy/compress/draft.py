@@ -128,7 +128,8 @@ class Draft:
             return leading
         sums = np.concatenate([[0.0], np.cumsum(flat)])
         counts = np.maximum(self.past - self.first, 1)
-        return ((sums[self.past] - sums[self.first]) / counts).astype(np.float32)
+        mean: Floats = ((sums[self.past] - sums[self.first]) / counts).astype(np.float32)
+        return mean
 
     @cached_property
     def pinned(self) -> Bools:
@@ -142,11 +143,8 @@ class Draft:
         (llmlingua drops them all).
         """
         forced = self.pinned | self.units.intact | self.unreadable | self._by_rules()
-        no_token = (self.past == self.first) & (self.units.kinds != PUNCTUATION)
-        no_token &= np.fromiter(
-            (not string.isspace() for string in self.units.strings), np.bool_, len(self.units)
-        )
-        return np.asarray(forced | no_token | self.unknown(tokenizer))
+        unseen = (self.past == self.first) | self.unknown(tokenizer)
+        return np.asarray(forced | (unseen & (self.units.kinds != PUNCTUATION)))
 
     def _by_rules(self) -> Bools:
         rules, text = self.job.rules, self.job.text
@@ -185,7 +183,7 @@ class Draft:
     ) -> Bools:
         rules = self.job.rules
         if rules.threshold is not None:
-            return final(forced | (worth >= rules.threshold))
+            return final(keep.lean(self.units, worth, forced)[0] >= rules.threshold)
         if rules.budget == "window":
             return final(forced | self._by_window(worth, budget))
         outside = budget.tokens_of(self.units.intact | self.unreadable)

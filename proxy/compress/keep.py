@@ -32,13 +32,20 @@ def rank(units: Units, scores: Floats, forced: Bools) -> Ints:
 
     Punctuation that leans on a word comes after that word, so that no mark is left alone.
     """
-    worth = np.where(forced, np.float32(np.inf), scores)
+    worth, leaning = lean(units, scores, forced)
+    return np.lexsort((np.arange(len(units)), leaning, -worth))
+
+
+def lean(units: Units, scores: Floats, forced: Bools) -> tuple[Floats, Bools]:
+    """What each unit is worth, and which units are marks that lean on a word.
+
+    A mark is worth no more than its word, a forced unit more than all others.
+    """
+    worth: Floats = np.where(forced, np.float32(np.inf), scores)
     parent = _leans_on(units)
-    leaning = np.flatnonzero((parent >= 0) & ~forced)
+    leaning = (parent >= 0) & ~forced
     worth[leaning] = np.minimum(worth[leaning], worth[parent[leaning]])
-    after = np.zeros(len(units), dtype=np.int64)
-    after[leaning] = 1
-    return np.lexsort((np.arange(len(units)), after, -worth))
+    return worth, leaning
 
 
 def _leans_on(units: Units) -> Ints:
@@ -193,21 +200,20 @@ def join(units: Units, kept: Bools) -> tuple[str, tuple[Span, ...]]:
     """The kept text and its spans; the text is the concatenation of the input's spans.
 
     Kept neighbours keep what stood between them. A gap becomes one space where the input had white
-    space there, nothing between CJK characters, before closing and after opening marks.
+    space there, nothing between CJK characters, before closing and after opening marks. White
+    space at the ends stays only if everything does.
     """
     index = np.flatnonzero(kept)
     if not len(index):
         return "", ()
     text = units.text
+    if len(index) == len(units):
+        return text, ((0, len(text)),)
     breaks = np.flatnonzero(np.diff(index) > 1)
     first = np.concatenate([index[:1], index[breaks + 1]])
     last = np.concatenate([index[breaks], index[-1:]])
     starts, ends = units.starts[first].tolist(), units.ends[last].tolist()
     spans: list[Span] = []
-    if first[0] == 0:
-        starts[0] = 0
-    if last[-1] == len(units) - 1:
-        ends[-1] = len(text)
     bridges = _Bridges(units)
     for run, (start, end) in enumerate(zip(starts, ends, strict=True)):
         if run:

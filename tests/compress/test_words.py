@@ -1,0 +1,61 @@
+from __future__ import annotations
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from proxy.compress.words import split
+
+
+@pytest.mark.parametrize(
+    "unit",
+    [
+        "3.5%", "$10,000", "€1.299,00", "1,000,000.50", "-5", "20 °C", "2024-05-01T10:30:00Z",
+        "10:30", "http://foo.bar/baz?x=1&y=2", "https://a.b/c#d", "a.b+c@d-e.org",
+        "/usr/local/bin", "./run.sh", "../up", "~/home/x", "src/foo_bar.py:12", "C:\\dir\\file",
+        "std::vector", "a->b", "foo_bar.baz", "B2B", "GPT-4", "well-known", "don't", "it’s", "C++",
+        "C#", "@user", "#tag", "--flag", "ERR-42", "192.168.0.1:80", "naïve", "Straße", "हिन्दी",
+        "👨‍👩‍👧", "🇩🇪", "❤️", "...", "===", "v1.2.3-rc1", "5 %",
+    ],
+)  # fmt: skip
+def test_what_must_not_be_cut_is_one_unit(unit: str) -> None:
+    assert unit in split(f"word {unit} word").strings
+    assert unit in split(f"word ({unit}), word").strings or unit[0] in "-./~#@"
+
+
+def test_a_url_leaves_the_sentence_its_full_stop() -> None:
+    assert split("See http://a.b/c.").strings == ["See", "http://a.b/c", "."]
+
+
+def test_cjk_characters_are_units_of_their_own() -> None:
+    assert split("你好 world").strings == ["你", "好", "world"]
+
+
+def test_line_ends_are_units_only_where_they_are_asked_for() -> None:
+    text = "a\n\n b \n c"
+    assert split(text).strings == ["a", "b", "c"]
+    assert split(text, lines=True).strings == ["a", "\n\n", "b", "\n", "c"]
+
+
+def test_a_block_is_one_unit() -> None:
+    text = "a b ```x y``` c"
+    units = split(text, [(4, 13)])
+    assert units.strings == ["a", "b", "```x y```", "c"]
+    assert units.intact.tolist() == [False, False, True, False]
+
+
+@given(st.text(max_size=300), st.booleans())
+def test_every_visible_character_is_in_exactly_one_unit(text: str, lines: bool) -> None:
+    units = split(text, lines=lines)
+    covered = [i for s, e in zip(units.starts, units.ends, strict=True) for i in range(s, e)]
+    assert covered == sorted(set(covered))
+    missing = set(range(len(text))) - set(covered)
+    assert all(text[i].isspace() for i in missing)
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["word " * 50_000, "a+" * 200_000, "a" * 1_000_000, "http://" * 50_000, "<" * 300_000,
+     "a." * 200_000, "-" * 300_000 + "a", "$ " * 100_000, "a,1," * 100_000, "://" * 100_000],
+)  # fmt: skip
+def test_hostile_texts_end(text: str) -> None:
+    assert len(split(text)) >= 1
