@@ -12,6 +12,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
 from typing import Annotated, Any, Literal
+from urllib.parse import urlsplit
 
 from pydantic import (
     AfterValidator,
@@ -101,14 +102,35 @@ class CompressorSettings(Frozen):
     """Tokens waiting to be scored beyond which a request is not queued at all."""
 
 
+def _usable_key(secret: SecretStr | None) -> SecretStr | None:
+    key = secret.get_secret_value().strip() if secret else ""
+    if not key:
+        return None
+    if not (key.isascii() and key.isprintable()):
+        raise ValueError("has characters that no HTTP header can hold; copy it once more")
+    return SecretStr(key)
+
+
+def _is_address(url: str) -> str:
+    try:
+        parts = urlsplit(url)
+        good = parts.scheme in ("http", "https") and parts.hostname and parts.port != 0
+    except ValueError:
+        good = False
+    if not good:
+        raise ValueError("is not an address; give one such as http://localhost:8000/v1")
+    return url
+
+
 class LiteLLMParams(Frozen):
     """How to reach one upstream. Unknown keys are defaults for the request's own fields."""
 
     model_config = ConfigDict(extra="allow")
 
     model: Annotated[str, StringConstraints(min_length=1)]
-    api_key: SecretStr | None = None
-    api_base: str | None = Field(
+    api_key: Annotated[SecretStr | None, AfterValidator(_usable_key)] = None
+    """Without the white space around it; empty is the same as not given."""
+    api_base: Annotated[str, AfterValidator(_is_address)] | None = Field(
         default=None, validation_alias=AliasChoices("api_base", "base_url")
     )
     api_version: str | None = None
@@ -136,7 +158,9 @@ class LiteLLMParams(Frozen):
 
     def __repr_args__(self) -> Iterator[tuple[str | None, Any]]:
         for name, value in super().__repr_args__():
-            yield name, "**********" if is_secret(name or "") and value else value
+            # A user and a password may stand before the @ of an address.
+            hidden = is_secret(name or "") or (isinstance(value, str) and "@" in value)
+            yield name, "**********" if hidden and value else value
 
 
 class ModelInfo(Frozen):

@@ -112,7 +112,7 @@ def _fallbacks(raw: dict[str, Any]) -> Iterator[Finding]:
     for index, entry in enumerate(entries):
         for source, targets in _mapping(entry).items():
             place: Place = ("router_settings", "fallbacks", index, source)
-            if source != "*" and not _is_model(source, known):
+            if not _is_model(source, known):
                 yield Finding(place, _no_model(source, known))
             for at, target in enumerate(_list(targets)):
                 if isinstance(target, str) and not _is_model(target, known):

@@ -77,7 +77,8 @@ def load(path: Path, environ: Mapping[str, str], *, host: str | None = None) -> 
     ``host`` is where the server will listen if that is not the file's ``server.host``. Raises
     ConfigError with all problems, each as ``FILE:LINE: KEY: what is wrong; what to do``.
     """
-    document = _read(path)
+    file = str(path).encode("utf-8", "backslashreplace").decode()
+    document = _read(path, file)
     reading = _Reading(environ)
     raw = reading.values(document.value)
     problems = [Finding(place, text, line) for place, line, text in document.problems]
@@ -89,9 +90,9 @@ def load(path: Path, environ: Mapping[str, str], *, host: str | None = None) -> 
         problems += [f for f in translate(exc, reading.from_env) if f.place not in told]
     if problems:
         # Not chained: pydantic's error holds the values, secrets among them.
-        raise ConfigError(render(problems, str(path), document.lines)) from None
+        raise ConfigError(render(problems, file, document.lines)) from None
     warnings = reading.warnings + list(checks.oddities(config))
-    return Loaded(config, tuple(render(warnings, str(path), document.lines)))
+    return Loaded(config, tuple(render(warnings, file, document.lines)))
 
 
 def check_exposure(config: Config, host: str) -> None:
@@ -108,27 +109,27 @@ def shipped() -> Path:
     return inside if inside.is_file() else package.parent / "config.yaml"
 
 
-def _read(path: Path) -> Document:
+def _read(path: Path, file: str) -> Document:
     try:
         text = path.read_bytes().decode("utf-8-sig")
     except FileNotFoundError:
-        raise ConfigError([f"{path}: there is no such file"]) from None
+        raise ConfigError([f"{file}: there is no such file"]) from None
     except IsADirectoryError:
-        raise ConfigError([f"{path}: is a directory; give the file in it"]) from None
+        raise ConfigError([f"{file}: is a directory; give the file in it"]) from None
     except OSError as exc:
-        raise ConfigError([f"{path}: can't be read: {exc.strerror or exc}"]) from exc
+        raise ConfigError([f"{file}: can't be read: {exc.strerror or exc}"]) from exc
     except UnicodeDecodeError as exc:
         line = exc.object.count(b"\n", 0, exc.start) + 1
-        raise ConfigError([f"{path}:{line}: is not UTF-8; save the file as UTF-8"]) from None
+        raise ConfigError([f"{file}:{line}: is not UTF-8; save the file as UTF-8"]) from None
     try:
         document = parse(text)
     except YamlError as exc:
-        raise ConfigError([f"{path}:{exc.line}: the file {exc.what}"]) from None
+        raise ConfigError([f"{file}:{exc.line}: the file {exc.what}"]) from None
     if document.value is None and not document.problems:
-        raise ConfigError([f"{path}: is empty; start from the config.yaml that comes with Precis"])
+        raise ConfigError([f"{file}: is empty; start from the config.yaml that comes with Precis"])
     if not isinstance(document.value, dict):
         kind = "a list" if isinstance(document.value, list) else "a single value"
-        raise ConfigError([f"{path}:1: the file is {kind}; give keys such as model_list: [...]"])
+        raise ConfigError([f"{file}:1: the file is {kind}; give keys such as model_list: [...]"])
     return document
 
 
@@ -208,7 +209,8 @@ def _exposure(raw: dict[str, Any], host: str | None) -> Iterator[Finding]:
     server = raw.get("server")
     server = server if isinstance(server, dict) else {}
     listen = host if host is not None else server.get("host", "127.0.0.1")
-    allowed = server.get("allow_anonymous") in (True, "true", "yes", "on")
+    # The words that pydantic takes for true: the value may have come from the environment.
+    allowed = str(server.get("allow_anonymous")).lower() in ("true", "1", "on", "t", "y", "yes")
     if isinstance(listen, str):
         problem = checks.exposed(listen, bool(raw.get("tenants")), allowed)
         if problem:

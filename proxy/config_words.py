@@ -17,6 +17,8 @@ from pydantic import BaseModel, ValidationError
 from proxy.config import ONE_RATE, RATE_STEPS, Config, is_secret
 from proxy.config_yaml import Place
 
+_ADDRESSES = (("api_base",), ("base_url",))
+
 
 @dataclass(frozen=True, slots=True)
 class Finding:
@@ -42,7 +44,11 @@ def line_of(place: Place, lines: Mapping[Place, int]) -> int:
 
 
 def _spot(place: Place) -> str:
-    return ".".join(str(step)[:60] for step in place) + ": " if place else ""
+    return ".".join(_printable(str(step)) for step in place) + ": " if place else ""
+
+
+def _printable(key: str) -> str:
+    return key[:60] if key.isprintable() else repr(key[:60])[1:-1]
 
 
 def translate(error: ValidationError, from_env: Mapping[Place, str]) -> list[Finding]:
@@ -70,7 +76,8 @@ def shown(place: Place, value: Any, from_env: Mapping[Place, str]) -> str:
     """A value as it may be printed."""
     if place in from_env:
         return f"what os.environ/{from_env[place]} holds"
-    if any(is_secret(str(step)) for step in place):
+    with_password = isinstance(value, str) and place[-1:] in _ADDRESSES and "@" in value
+    if with_password or any(is_secret(str(step)) for step in place):
         return "this value (not shown)"
     if isinstance(value, bool):
         return str(value).lower()

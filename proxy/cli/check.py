@@ -32,16 +32,16 @@ def check(file: Annotated[Path, typer.Argument(help="The config.yaml to check.")
     except ConfigError as exc:
         complain(exc.problems)
         raise typer.Exit(2) from None
-    report(loaded, file, Console(highlight=False))
+    report(loaded, file, Console(highlight=False, markup=False, emoji=False))
 
 
 def complain(problems: Iterable[str]) -> None:
     """Print problems on standard error, one line each however narrow the terminal is."""
-    console = Console(stderr=True, highlight=False)
-    count = 0
-    for count, problem in enumerate(problems, 1):  # noqa: B007  # the last one is the number
-        console.print(_coloured(problem, "red"), soft_wrap=True)
-    console.print(f"{count} problem{'s' if count != 1 else ''}", style="bold red")
+    console = Console(stderr=True, highlight=False, markup=False, emoji=False)
+    lines = list(problems)
+    for line in lines:
+        console.print(_coloured(line, "red"), soft_wrap=True)
+    console.print(f"{len(lines)} problem{'s' if len(lines) != 1 else ''}", style="bold red")
 
 
 def report(loaded: Loaded, file: Path, console: Console) -> None:

@@ -32,8 +32,9 @@ def new(
         Console(stderr=True).print("a tenant needs a name of printable characters", style="red")
         raise typer.Exit(2)
     key, hashed = new_key()
-    notes, out = Console(stderr=True, highlight=False), Console(highlight=False)
-    notes.print(f"The key of {tenant!r}. It is shown this once; give it to them:", markup=False)
+    notes = Console(stderr=True, highlight=False, markup=False, emoji=False)
+    out = Console(highlight=False)
+    notes.print(f"The key of {tenant!r}. It is shown this once; give it to them:")
     # Alone on standard output in its first line, so that a script can take it: | head -1
     out.print(Text(key, style="bold green"), soft_wrap=True)
     notes.print("\nFor config.yaml, which keeps only its hash:")
