@@ -50,6 +50,7 @@ class Source:
 
     @cached_property
     def base(self) -> int:
+        """The address of the first byte of the view."""
         return _address(self.view)
 
     def span(self, raw: Raw) -> Span:
@@ -312,8 +313,11 @@ def _kind(raw: Raw) -> str:
 
 
 def _address(buffer: bytes | Raw) -> int:
-    """Where a buffer lies in memory. A Raw is a view of the body, so the difference of two
-    addresses is its offset, which msgspec knows but does not tell."""
+    """Where a buffer lies in memory.
+
+    A Raw is a view of the body, so the difference of two addresses is its offset, which msgspec
+    knows but does not tell.
+    """
     address: int = np.frombuffer(buffer, np.uint8).__array_interface__["data"][0]
     return address
 
