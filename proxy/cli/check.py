@@ -58,8 +58,9 @@ def report(loaded: Loaded, file: Path, console: Console) -> None:
     for warning in loaded.warnings:
         console.print(_coloured(warning, "yellow"), soft_wrap=True)
     odd = len(loaded.warnings)
-    console.print(Text(f"{file} is good", style="bold green"), end="")
-    console.print(f", with {odd} warning{'s' if odd != 1 else ''}" if odd else "")
+    with_warnings = f", with {odd} warning{'s' if odd != 1 else ''}" if odd else ""
+    verdict = Text.assemble((f"{file} is good", "bold green"), with_warnings)
+    console.print(verdict, soft_wrap=True)
 
 
 def _coloured(line: str, colour: str) -> Text:
