@@ -72,6 +72,17 @@ def test_the_shipped_settings_have_the_defaults_that_the_file_claims() -> None:
     assert (loaded.server, loaded.compressor) == (Config().server, Config().compressor)
 
 
+def test_an_installed_package_finds_the_file_inside_itself(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    package = tmp_path / "site-packages" / "proxy"
+    package.mkdir(parents=True)
+    monkeypatch.setattr("proxy.config_file.__file__", str(package / "config_file.py"))
+    assert shipped() == tmp_path / "site-packages" / "config.yaml"
+    (package / "config.yaml").touch()
+    assert shipped() == package / "config.yaml"
+
+
 # Problems, all at once
 
 
