@@ -23,24 +23,24 @@ _FILE_TYPES = (
 _DOMAINS = "com|org|net|io|dev|ai|edu|gov|info|app|eu|uk|de|fr|ch"
 _OUTSIDE = r"\s<>\"`“”„«»|*"  # what no address holds, and what marks it up
 
-_SEED = re.compile(
-    rf"://|@|[/\\]|\.(?:{_FILE_TYPES}|{_DOMAINS})(?![\w-])|www\.|\d\.\d{{1,3}}\.\d|::[\da-fA-F]"
-    r"|:[\da-fA-F]{1,4}:[\da-fA-F]{1,4}:"
+_SEED = re.compile(  # each branch starts with a literal, for which the engine skips ahead
+    r"://|@|/|\\|\.(?:[A-Za-z]|\d{1,3}\.\d)|::[\da-fA-F]|:[\da-fA-F]{1,4}:[\da-fA-F]{1,4}:"
 )
+_IP = re.compile(r"(\d{1,3}(?:\.\d{1,3}){3}(?:/\d+)?)(?::\d+)?|\[?([\da-fA-F:.]{3,45}(?:/\d+)?)\]?")
 _AFTER = re.compile(rf"[^{_OUTSIDE}]*+")
 _BEFORE = re.compile(rf"[^{_OUTSIDE},;'’()\[\]{{}}=]*+")
 _TRAILING = ".,;:!?'’…"
 _BRACKETS = {")": "(", "]": "[", "}": "{"}
 
-_SEGMENT = r"[\w.@+%~$-]+"
+_SEGMENT = r"[\w.@+%~$-]++"
 _ADDRESS = re.compile(
     rf"""
-      .*[A-Za-z][\w+.-]*://.+ | www\..+                                 # URL
-    | (?:mailto:)?[\w.+%-]+@[\w-]+(?:\.[\w-]+)+                         # e-mail
-    | (?:[\w-]+\.)+(?:{_DOMAINS})(?::\d+)?(?:[/?\#].*)?                 # example.org/x
-    | (?:~|\.{{1,2}})?/{_SEGMENT}(?:/{_SEGMENT})*/?(?::\d+)*            # /etc/hosts  ./run.sh
-    | (?:{_SEGMENT}/)*[\w.@+%-]*\w\.(?:{_FILE_TYPES})(?::\d+)*          # src/main.py:12
-    | (?=.*[^\W\d])(?:{_SEGMENT}/)+(?:{_SEGMENT})?(?<=[/\d_.])          # data/raw/  a/b_1
+      www\..+
+    | (?:mailto:)?[\w.+%-]++@[\w-]++(?:\.[\w-]++)++                     # e-mail
+    | (?:[\w-]++\.)++(?:{_DOMAINS})(?::\d++)?(?:[/?\#].*)?              # example.org/x
+    | (?:~|\.{{1,2}})?/{_SEGMENT}(?:/{_SEGMENT})*+/?(?::\d++)*+          # /etc/hosts  ./run.sh
+    | (?:{_SEGMENT}/)*+[\w.@+%-]*\w\.(?:{_FILE_TYPES})(?::\d++)*+       # src/main.py:12
+    | (?=.*[^\W\d])(?:{_SEGMENT}/)++(?:{_SEGMENT})?(?<=[/\d_.])         # data/raw/  a/b_1
     | (?:[A-Za-z]:|\\)\\.+                                              # C:\x  \\server\share
     """,
     re.VERBOSE,
@@ -66,28 +66,33 @@ def addresses(text: str) -> Iterator[Span]:
 
 
 def _is_address(piece: str) -> bool:
+    scheme = piece.partition("://")[0]
+    if len(scheme) + 3 < len(piece) and scheme[-1:].isalnum():
+        return True
     return _ADDRESS.fullmatch(piece) is not None or _is_ip(piece)
 
 
 def _is_ip(piece: str) -> bool:
-    host = piece if piece.count(":") > 1 else piece.partition(":")[0]
-    if len(host) > 49 or not any(c.isdigit() for c in host):
+    match = _IP.fullmatch(piece)
+    if match is None:
         return False
     try:
-        ipaddress.ip_interface(host.strip("[]"))
+        ipaddress.ip_interface(match[1] or match[2])
     except ValueError:
         return False
-    return "." in host or ":" in host
+    return True
 
 
 def _without_trailing(text: str, start: int, end: int) -> int:
     """The end without the punctuation of the sentence around, unless a bracket opened inside."""
+    counts = {sign: text.count(sign, start, end) for pair in _BRACKETS.items() for sign in pair}
     while end > start:
         last = text[end - 1]
-        opening = _BRACKETS.get(last)
-        if opening and text.count(opening, start, end) >= text.count(last, start, end):
-            return end
-        if not opening and last not in _TRAILING:
+        if last in _BRACKETS:
+            if counts[_BRACKETS[last]] >= counts[last]:
+                return end
+            counts[last] -= 1
+        elif last not in _TRAILING:
             return end
         end -= 1
     return end

@@ -17,31 +17,31 @@ _CJK = "\u3040-\u30ff\u3400-\u4dbf\u4e00-\u9fff\uac00-\ud7af\uf900-\ufaff"
 _CHAR = rf"[^\W{_CJK}]"  # a letter, digit or underscore of a script that puts spaces between words
 _LETTER = rf"[^\W\d{_CJK}]"
 
-_MONTH = (
-    "(?:Jan(?:uary)?|Feb(?:ruary)?|Mar(?:ch)?|Apr(?:il)?|May|June?|July?|Aug(?:ust)?|"
-    "Sept?(?:ember)?|Oct(?:ober)?|Nov(?:ember)?|Dec(?:ember)?)"
+_MONTHS = frozenset(
+    "Jan Feb Mar Apr May Jun Jul Aug Sep Sept Oct Nov Dec January February March April June July "
+    "August September October November December".split()
 )
-_UNIT = (
-    r"%|‰|°[CFK]?|[€$£¥₹]|percent|per cent|percentage points?|pp|bps|degrees?|"
-    r"thousand|million|billion|trillion|mn|bn|[kK]|M|B|dozen|"
-    r"USD|EUR|GBP|JPY|CHF|CNY|INR|dollars?|cents?|euros?|pounds?|yen|"
-    r"[kKMGTP]i?[Bb](?:/s|ps)?|bits?|bytes?|tokens?|[kMGT]?Hz|[kMGm]?Wh?|m?Ah?|k?V|dB|"
-    r"[nµumkc]?m[²³]?|km/h|mph|mi|miles?|ft|feet|foot|inch(?:es)?|yards?|acres?|ha|"
-    r"[mµk]?g|kg|tons?|tonnes?|lbs?|oz|ounces?|[mcd]?[lL]|lit(?:er|re)s?|gallons?|"
-    r"[nµm]?s|secs?|seconds?|mins?|minutes?|h|hrs?|hours?|days?|weeks?|months?|years?|"
-    r"decades?|centur(?:y|ies)|[ap]\.m\.|[ap]m|AM|PM|UTC|GMT|BCE?|CE|AD|×|times"
+_CURRENCIES = frozenset("USD EUR GBP JPY CHF CNY INR Rs No Nr".split())
+_UNITS = frozenset(
+    "percent degree degrees thousand million billion trillion mn bn k K M B dozen pp bps "
+    "USD EUR GBP JPY CHF CNY INR dollar dollars cent cents euro euros pound pounds yen "
+    "kB KB MB GB TB PB KiB MiB GiB TiB Kb Mb Gb kbps Mbps Gbps MB/s GB/s bit bits byte bytes token "
+    "tokens Hz kHz MHz GHz W kW MW GW Wh kWh MWh A mA Ah mAh V kV dB nm µm um mm cm dm m km m² m³ "
+    "km² km/h mph mi mile miles ft feet foot inch inches yard yards acre acres ha mg µg g kg t ton "
+    "tons tonne tonnes lb lbs oz ounce ounces ml mL cl dl l L liter liters litre litres gallon "
+    "gallons ns µs us ms s sec secs second seconds min mins minute minutes h hr hrs hour hours day "
+    "days week weeks month months year years decade decades century centuries a.m p.m am pm AM PM "
+    "UTC GMT BC BCE AD CE times °C °F °K ° % ‰ € $ £ ¥ ₹ ×".split()
 )
 _NUMBER = re.compile(
     rf"""
-    (?: \d{{1,3}}(?:[ \u00a0\u202f]\d{{3}}(?!{_CHAR}))++ | \d{_CHAR}*+ )   # 1 000 000 or 3rd, 4x4
+    \d (?: \d{{0,2}}(?:[ \u00a0\u202f]\d{{3}}(?!{_CHAR}))++ | {_CHAR}*+ )  # 1 000 000 or 3rd, 4x4
     (?: [.,:'’](?=\d){_CHAR}++                                # 3.5  10,000  12:30
       | [-_/](?:(?=[$€£¥]?{_CHAR})[$€£¥]?{_CHAR}++)           # 2024-05-01  3-year  1/2  $5-$6
       | –[$€£¥]?\d{_CHAR}*+                                   # 1990–1995
       | \.[xX*](?!{_CHAR})                                    # 3.x
     )*+
-    (?: [ \u00a0\u202f]?(?:{_UNIT})(?!\w)
-      | [年月日时時分秒点點元円圆人个個岁歳週周号號万億亿千百]{{1,3}} )?
-    (?: [ ](?:of[ ])?{_MONTH}\b\.?(?:,?[ ]\d{{4}}\b)? )?
+    (?: [年月日时時分秒点點元円圆人个個岁歳週周号號万億亿千百]{{1,3}} )?
     """,
     re.VERBOSE,
 )
@@ -49,7 +49,9 @@ _GLUED = re.compile(  # read backwards from the first digit
     rf"\.?(?:{_LETTER}{{1,30}}|[-/._’'](?={_LETTER})){{0,6}}[$€£¥₹#№§°]?(?:[A-Z]{{1,3}}(?=\W|$))?"
     r"(?:=?[-+−±~≈<>≤≥](?![\w)\]}]))?"
 )
-_LEADING = re.compile(rf"(?:\b(?:{_MONTH}\.?|USD|EUR|GBP|JPY|CHF|CNY|INR|Rs\.?|No\.)|[$€£¥₹]) \Z")
+_LEADING = re.compile(r" ?+(?:(\.?[A-Za-z]{2,9})(?=\W|$)|[$€£¥₹](?:[A-Z]{1,3}(?=\W|$))?)")
+_UNIT = re.compile(r"[ \u00a0\u202f]?([%‰€$£¥₹×]|°?[A-Za-zµ²³/.]{0,12})(?!\w)")
+_DATE = re.compile(r" (?:of )?([A-Z][a-z]{2,8})\.?(?:,? \d{4}\b)?")
 
 
 def numbers(text: str) -> Iterator[Span]:
@@ -58,16 +60,30 @@ def numbers(text: str) -> Iterator[Span]:
     for match in _NUMBER.finditer(text):
         if match.end() <= end:
             continue
-        start = max(end, match.start() - _look_back(text, end, match.start()))
-        end = match.end()
+        start = match.start() - _look_back(text, end, match.start())
+        end = _look_ahead(text, match.end())
         yield start, end
 
 
 def _look_back(text: str, floor: int, start: int) -> int:
     """How many characters before a digit belong to its number."""
     before = text[max(floor, start - _LOOK_BACK) : start]
-    if before.endswith(" "):
-        leading = _LEADING.search(before)
-        return len(before) - leading.start() if leading else 0
-    glued = _GLUED.match(before[::-1])
+    back = before[::-1]
+    if back.startswith(" "):
+        leading = _LEADING.match(back)
+        if leading is None:
+            return 0
+        word = leading[1][::-1].rstrip(".") if leading[1] else ""
+        known = not word or word in _MONTHS or word in _CURRENCIES
+        return leading.end() if known else 0
+    glued = _GLUED.match(back)
     return glued.end() if glued else 0
+
+
+def _look_ahead(text: str, end: int) -> int:
+    """Where the unit or the month after a number ends; ``end`` if there is none."""
+    unit = _UNIT.match(text, end)
+    if unit and unit[1].rstrip(".") in _UNITS:
+        return unit.end() - (unit[1].endswith(".") and "." not in unit[1][:-1])
+    date = _DATE.match(text, end)
+    return date.end() if date and date[1] in _MONTHS else end

@@ -19,31 +19,36 @@ MAX_QUOTE = 160
 MAX_SINGLE_QUOTE = 80
 MAX_INLINE_CODE = 300
 
-_NEGATION = re.compile(
-    r"""\b(?:
-      [Nn](?:o(?:t(?:hing)?|ne|body|where|r)?|e(?:ver|ither))
-    | N(?:O(?:T(?:HING)?|NE|BODY|WHERE|R)?|E(?:VER|ITHER))
-    | [Cc]annot | CANNOT | [Ww]ithout | WITHOUT | [Uu]nless | UNLESS | [Ee]xcept(?:ing)? | EXCEPT
-    | [Hh]ardly | [Bb]arely | [Ss](?:carcely|eldom) | [Rr]arely
-    | (?:[Dd](?:o|oes|id|are) | [Ii]s | [Aa](?:re|i) | [Ww](?:as|ere|o|ould) | [Cc](?:a|ould)
-        | [Hh](?:as|ave|ad) | [Ss](?:hould|ha) | [Mm](?:ust|ight|ay) | [Nn]eed | [Oo]ught)n['’ʼ]?t
-    | [A-Z]{2,6}['’ʼ]T
-    )\b""",
-    re.VERBOSE,
+_NEGATIONS = frozenset(
+    "no not none nor never neither nothing nobody nowhere cannot without unless except excepting "
+    "hardly barely scarcely seldom rarely don't doesn't didn't isn't aren't wasn't weren't won't "
+    "wouldn't can't couldn't shouldn't haven't hasn't hadn't mustn't mightn't needn't oughtn't "
+    "shan't daren't ain't dont doesnt didnt isnt arent wasnt werent wont wouldnt cant couldnt "
+    "shouldnt havent hasnt hadnt mustnt aint".split()
 )
-"""Words that turn a statement round, with their short forms, also where the apostrophe is missing.
+"""Words that turn a statement round, with their short forms, also without the apostrophe.
 
-Left out: "few", "little", "lack", "fail", "refuse" (a content word, which the classifier weighs),
+Left out: "few", "little", "lack", "fail", "refuse" (content words, which the classifier weighs),
 "instead", "rather", "but", "only" (they do not negate), prefixes ("un-", "non-": parts of words).
 """
-_QUOTE = re.compile(
+_NEGATION_ENDS = (  # each of the words ends in a match of one of these, which are quick to find
+    re.compile(
+        r"[nN](?:(?i:o(?:t(?:hing)?|ne|r|body|where)?|ever|either|less)|['’ʼ]?[tT])(?!\w|['’ʼ]\w)"
+    ),
+    *(re.compile(end + r"(?!\w)") for end in ("ithout", "xcept", "xcepting", "ardly", "arely")),
+    *(re.compile(end + r"(?!\w)") for end in ("carcely", "eldom", "ITHOUT", "XCEPT")),
+)
+_STRAIGHT = str.maketrans("’ʼ", "''")
+_LONGEST_START = 8
+_QUOTE = re.compile(  # each branch starts with a literal, for which the engine skips ahead
     rf"""
-      (?<![\w"])"(?=[^\s"])(?:[^"\n]|\n(?!\s)){{1,{MAX_QUOTE}}}+(?<!\s)"(?!\w)
+      "(?<![\w"]")(?=[^\s"])(?:[^"\n]|\n(?!\s)){{1,{MAX_QUOTE}}}+(?<!\s)"(?!\w)
     | “(?:[^“”\n]|\n(?!\s)){{1,{MAX_QUOTE}}}+” | „(?:[^„“”\n]|\n(?!\s)){{1,{MAX_QUOTE}}}+[“”]
     | «(?:[^«»\n]|\n(?!\s)){{1,{MAX_QUOTE}}}+» | 「[^「」\n]{{1,{MAX_QUOTE}}}+」
     | 『[^『』\n]{{1,{MAX_QUOTE}}}+』
-    | (?<![\w'’])'(?=[^\W_]|[<$./-])(?:[^'\n]|(?<=\w)'(?=\w)){{1,{MAX_SINGLE_QUOTE}}}+(?<!\s)'(?!\w)
-    | (?<![\w‘’])‘(?=\S)(?:[^‘’\n]|(?<=\w)’(?=\w)){{1,{MAX_SINGLE_QUOTE}}}+(?<!\s)’(?!\w)
+    | '(?<![\w'’]')(?=[^\W_]|[<$./-])(?:[^'\n]|(?<=\w)'(?=\w)){{1,{MAX_SINGLE_QUOTE}}}+
+      (?<!\s)'(?!\w)
+    | ‘(?<![\w‘’]‘)(?=\S)(?:[^‘’\n]|(?<=\w)’(?=\w)){{1,{MAX_SINGLE_QUOTE}}}+(?<!\s)’(?!\w)
     """,
     re.VERBOSE,
 )
@@ -52,6 +57,17 @@ _TAG = re.compile(
     r"|<!--|-->|<!DOCTYPE[^<>]{0,200}>|<\?xml[^<>]{0,200}>|<!\[CDATA\[|\]\]>"
 )
 _BACKTICKS = re.compile(r"`+")
+
+
+def negations(text: str) -> Iterator[Span]:
+    """Spans of the negating words, pattern by pattern."""
+    for pattern in _NEGATION_ENDS:
+        for match in pattern.finditer(text):
+            start = match.start()
+            while start > match.start() - _LONGEST_START and text[start - 1 : start].isalpha():
+                start -= 1
+            if text[start : match.end()].lower().translate(_STRAIGHT) in _NEGATIONS:
+                yield start, match.end()
 
 
 def inline_code(text: str) -> Iterator[Span]:
@@ -83,7 +99,7 @@ CLASSES: Mapping[str, tuple[str, Callable[[str], Iterator[Span]]]] = MappingProx
         "code": ("code", inline_code),
         "urls": ("url", addresses),
         "numbers": ("number", numbers),
-        "negations": ("negation", _found(_NEGATION)),
+        "negations": ("negation", negations),
         "quotes": ("quote", _found(_QUOTE)),
         "tags": ("tag", _found(_TAG)),
     }

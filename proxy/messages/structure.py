@@ -77,15 +77,17 @@ def tables(text: str) -> tuple[Mark, ...]:
     """Markdown and boxed tables, and at least MIN_ROWS lines of tab, comma or semicolon columns."""
     if not any(sign in text for sign in "|\t,;"):
         return ()
-    lines = list(_lines(text))
-    found: list[Span] = []
-    at = 0
+    lines = text.split("\n")
+    found: list[Mark] = []
+    at = offset = 0
     while at < len(lines):
-        rows = _rows(text, lines, at)
-        if rows:
-            found.append((lines[at][0], lines[at + rows - 1][1]))
-        at += max(rows, 1)
-    return tuple(Mark(start, end, "table") for start, end in found)
+        rows = _rows(lines, at) or 1
+        size = sum(map(len, lines[at : at + rows])) + rows
+        if rows > 1:
+            found.append(Mark(offset, offset + size - 1, "table"))
+        at += rows
+        offset += size
+    return tuple(found)
 
 
 def _fences(text: str) -> list[Span]:
@@ -105,6 +107,8 @@ def _fences(text: str) -> list[Span]:
 
 def _indented(text: str) -> Iterator[Span]:
     """Runs of indented lines after a blank one, of which most look like code."""
+    if not re.search(r"(?:\A|\n)(?: {4}|\t)", text):
+        return
     run: list[Span] = []
     after_blank = True
     for start, end in _lines(text):
@@ -158,33 +162,31 @@ def _lines(text: str) -> Iterator[Span]:
         start = end + 1
 
 
-def _rows(text: str, lines: Sequence[Span], at: int) -> int:
+def _rows(lines: Sequence[str], at: int) -> int:
     """How many lines from there on make a table; 0 if they make none."""
-    first = text[slice(*lines[at])]
-    if "|" in first and at + 1 < len(lines):
-        if _DELIMITER_ROW.match(text[slice(*lines[at + 1])]):
-            return _run(text, lines, at, lambda line: "|" in line)
-        rows = _run(text, lines, at, _is_boxed)
+    line = lines[at]
+    if "|" in line and at + 1 < len(lines):
+        if _DELIMITER_ROW.match(lines[at + 1]):
+            return _run(lines, at, lambda line: "|" in line)
+        rows = _run(lines, at, _is_boxed)
         if rows >= MIN_ROWS:
             return rows
     for sign in _SEPARATORS:
-        rows = _columned(text, lines, at, sign)
+        rows = _columned(lines, at, sign) if sign in line else 0
         if rows >= MIN_ROWS:
             return rows
     return 0
 
 
-def _run(text: str, lines: Sequence[Span], at: int, belongs: Callable[[str], bool]) -> int:
-    following = (text[slice(*lines[i])] for i in range(at, len(lines)))
+def _run(lines: Sequence[str], at: int, belongs: Callable[[str], bool]) -> int:
+    following = (lines[i] for i in range(at, len(lines)))
     return sum(1 for _ in takewhile(belongs, following))
 
 
-def _columned(text: str, lines: Sequence[Span], at: int, sign: str) -> int:
+def _columned(lines: Sequence[str], at: int, sign: str) -> int:
     """How many lines from there on have as many columns as the first; 0 if that is prose."""
-    columns = _columns(text[slice(*lines[at])], sign)
-    if not columns:
-        return 0
-    return _run(text, lines, at, lambda line: _columns(line, sign) == columns)
+    columns = _columns(lines[at], sign)
+    return _run(lines, at, lambda line: _columns(line, sign) == columns) if columns else 0
 
 
 def _is_boxed(line: str) -> bool:
