@@ -13,7 +13,7 @@ from starlette.routing import Route
 
 from proxy.api import chat, compress, models, operations, passthrough
 from proxy.api.errors import on_http_error, on_precis_error
-from proxy.api.parts import Parts
+from proxy.api.parts import Parts, encoding_of_entry
 from proxy.api.shield import Shield
 from proxy.compress import Compressor
 from proxy.compress.scheduler import Scheduler
@@ -22,6 +22,7 @@ from proxy.errors import PrecisError
 from proxy.ledger import Metrics, Receipts
 from proxy.routing import Entries, Router
 from proxy.tenants import Tenants
+from proxy.tokens import DEFAULT_ENCODING
 from proxy.upstream import Pool
 
 _ALL = ["GET", "POST", "PUT", "PATCH", "DELETE"]
@@ -36,8 +37,19 @@ ROUTES = [
     Route("/health/liveliness", operations.liveliness, methods=["GET"]),
     Route("/health/readiness", operations.readiness, methods=["GET"]),
     Route("/metrics", operations.metrics, methods=["GET"]),
+    # Our own paths take no other method: without this they would fall through to the upstream.
+    Route("/v1/chat/completions", passthrough.wrong_method, methods=_ALL),
+    Route("/v1/compress", passthrough.wrong_method, methods=_ALL),
+    Route("/v1/models", passthrough.wrong_method, methods=_ALL),
+    Route("/v1/models/{id:path}", passthrough.wrong_method, methods=_ALL),
+    Route("/v1/receipts/{id}", passthrough.wrong_method, methods=_ALL),
     Route("/v1/{path:path}", passthrough.pass_through, methods=_ALL),
 ]
+
+
+def encodings(config: Config) -> set[str]:
+    """The encodings that the configured models count with, and the one for all others."""
+    return {DEFAULT_ENCODING, *(encoding_of_entry(entry) for entry in config.model_list)}
 
 
 def build(config: Config, compressor: Compressor | None = None) -> Starlette:
@@ -53,13 +65,15 @@ def build(config: Config, compressor: Compressor | None = None) -> Starlette:
             precision=settings.precision,
             threads=settings.threads,
         )
+    compressor.warm(encodings(config))
+    entries = Entries(config)
     parts = Parts(
         config=config,
         tenants=Tenants(config),
-        entries=Entries(config),
+        entries=entries,
         router=Router(config),
         scheduler=Scheduler(compressor, max_queue_tokens=settings.max_queue_tokens),
-        pool=Pool(config.model_list, config.router_settings),
+        pool=Pool(config.model_list, config.router_settings, entries.find),
         receipts=Receipts(),
         metrics=Metrics(),
         started=int(time.time()),

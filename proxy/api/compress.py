@@ -8,7 +8,8 @@ from starlette.responses import Response
 
 from proxy.api.parts import encoding_of, read_body, visit
 from proxy.api.steps import close, compress, settle
-from proxy.messages import parse, segment
+from proxy.messages.body import parse
+from proxy.messages.segment import segment
 from proxy.reply import decision_headers
 from proxy.routing import Asked
 

@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from starlette.requests import Request
 
 from proxy.api.parts import Visit
-from proxy.messages import Chat
+from proxy.messages.body import Chat
 from proxy.upstream import Answer, Call
 
 _STAYS_HERE = frozenset(

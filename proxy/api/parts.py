@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from starlette.requests import Request
 
 from proxy.compress.scheduler import Scheduler
-from proxy.config import Config, Tenant
+from proxy.config import Config, ModelEntry, Tenant
 from proxy.errors import BadRequest, NotFound, TooLarge
 from proxy.ledger import Metrics, Receipts
 from proxy.routing import Entries, Router
@@ -62,9 +62,13 @@ class Visit:
 def encoding_of(parts: Parts, model: str) -> str:
     """Name of the encoding that the model's upstream counts with, as far as we know it."""
     try:
-        entry = parts.entries.find(model)[0]
+        return encoding_of_entry(parts.entries.find(model)[0])
     except NotFound:
         return encoding_for(model)
+
+
+def encoding_of_entry(entry: ModelEntry) -> str:
+    """What ``model_info.encoding`` says, or else the model's name."""
     return entry.model_info.encoding or encoding_for(entry.litellm_params.model)
 
 

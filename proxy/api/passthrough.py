@@ -10,6 +10,7 @@ from starlette.responses import Response
 
 from proxy.api.forward import headers_for, path_for
 from proxy.api.parts import read_body, visit
+from proxy.errors import MethodNotAllowed
 from proxy.reply import Relay
 from proxy.upstream import Call
 
@@ -42,6 +43,13 @@ async def pass_through(request: Request) -> Response:
     now.upstream = time.perf_counter() - started
     ours = {"request-id": now.id, "overhead-ms": f"{now.overhead_ms():.2f}"}
     return Relay(answer, [(f"x-precis-{k}".encode(), v.encode()) for k, v in ours.items()])
+
+
+async def wrong_method(request: Request) -> Response:
+    """Raises MethodNotAllowed: one of our own paths, with a method that it does not have."""
+    path = request.url.path
+    allowed = "POST" if path.endswith(("/completions", "/compress")) else "GET"
+    raise MethodNotAllowed(f"{request.method} {path} does not exist; use {allowed}.")
 
 
 def _model_in(request: Request, body: bytes) -> str:

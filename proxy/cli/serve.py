@@ -42,6 +42,9 @@ def serve(
         log.warning("config", problem=warning)
     try:
         app = build(loaded.config)
+    except ConfigError as exc:
+        complain(exc.problems)
+        raise typer.Exit(2) from None
     except CheckpointError as exc:
         complain([f"compressor.model: {exc.message}"])
         raise typer.Exit(2) from None

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from typing import Any, Self
@@ -91,6 +91,11 @@ class Compressor:
         ended = time.perf_counter()
         ms = {"tokenize": read - started, "score": scored - read, "select": ended - scored}
         return replace(result, ms={stage: 1000 * seconds for stage, seconds in ms.items()})
+
+    def warm(self, encoding_names: Iterable[str] = (DEFAULT_ENCODING,)) -> None:
+        """Load and run everything once, so that the first request finds it ready."""
+        for name in encoding_names:
+            self.run(Job("A first sentence, to be ready. " * 8), name)
 
     def settle(self, job: Job, encoding_name: str) -> Compressed | None:
         """The result where no classifier is needed to know it: nothing there, or all of it kept."""

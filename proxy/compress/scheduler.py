@@ -101,10 +101,11 @@ class Scheduler:
     def _begin_one(self, passage: Passage, order: Order) -> Compressed | Draft:
         text = passage.text
         tokens = encoding(order.encoding).count(text)
-        if passage.reason:
-            return unchanged(text, tokens, passage.reason)
-        if tokens < order.min_tokens:
-            return unchanged(text, tokens, "short")
+        reason = passage.reason
+        if tokens < order.min_tokens and reason not in ("role", "empty"):
+            reason = "short"
+        if reason:
+            return unchanged(text, tokens, reason)
         job = Job(
             text,
             order.rules,
