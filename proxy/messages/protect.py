@@ -71,7 +71,7 @@ def negations(text: str) -> Iterator[Span]:
 
 
 def inline_code(text: str) -> Iterator[Span]:
-    """Spans between two equal runs of backticks (CommonMark 6.1) on one line, ticks included."""
+    """Spans between two equal runs of backticks in one paragraph (CommonMark 6.1), with them."""
     runs = [match.span() for match in _BACKTICKS.finditer(text)]
     partner: dict[int, int] = {}
     nearest: dict[int, int] = {}
@@ -84,7 +84,7 @@ def inline_code(text: str) -> Iterator[Span]:
     while i < len(runs):
         end = runs[partner[i]][1] if i in partner else len(text) + MAX_INLINE_CODE
         start = runs[i][0]
-        near = end - start <= MAX_INLINE_CODE and "\n" not in text[start:end]
+        near = end - start <= MAX_INLINE_CODE and "\n\n" not in text[start:end]
         if near:
             yield start, end
         i = partner[i] + 1 if near else i + 1

@@ -45,8 +45,10 @@ def passage(
     reason = _whole(text, role, policy)
     if reason:
         return Passage(message, part, role, text, reason=reason)
-    intact = disjoint(_blocks(text, role, policy))
-    reason = _covered(text, intact)
+    blocks = disjoint(_blocks(text, policy))
+    asked = question_marks(text) if role in ASKING_ROLES and policy.question != "none" else ()
+    intact = disjoint([*blocks, *without(asked, blocks)])
+    reason = _covered(text, blocks) or _covered(text, intact)
     if reason:
         return Passage(message, part, role, text, reason=reason)
     forced = without(protected(text, policy.protect), intact)
@@ -64,7 +66,7 @@ def _whole(text: str, role: str, policy: Policy) -> str:
     return "json" if "json" in policy.protect and is_json(text) else ""
 
 
-def _blocks(text: str, role: str, policy: Policy) -> list[Mark]:
+def _blocks(text: str, policy: Policy) -> list[Mark]:
     marks: list[Mark] = []
     if "code" in policy.protect:
         marks += code_blocks(text)
@@ -72,8 +74,6 @@ def _blocks(text: str, role: str, policy: Policy) -> list[Mark]:
         marks += json_blocks(text)
     if "tables" in policy.protect:
         marks += tables(text)
-    if role in ASKING_ROLES and policy.question != "none":
-        marks += question_marks(text)
     return marks
 
 

@@ -75,7 +75,7 @@ def json_blocks(text: str) -> tuple[Mark, ...]:
 
 def tables(text: str) -> tuple[Mark, ...]:
     """Markdown and boxed tables, and at least MIN_ROWS lines of tab, comma or semicolon columns."""
-    if not any(sign in text for sign in "|\t,;"):
+    if not any(sign in text for sign in "|+\t,;"):
         return ()
     lines = text.split("\n")
     found: list[Mark] = []
@@ -165,12 +165,11 @@ def _lines(text: str) -> Iterator[Span]:
 def _rows(lines: Sequence[str], at: int) -> int:
     """How many lines from there on make a table; 0 if they make none."""
     line = lines[at]
-    if "|" in line and at + 1 < len(lines):
-        if _DELIMITER_ROW.match(lines[at + 1]):
-            return _run(lines, at, lambda line: "|" in line)
-        rows = _run(lines, at, _is_boxed)
-        if rows >= MIN_ROWS:
-            return rows
+    if "|" in line and at + 1 < len(lines) and _DELIMITER_ROW.match(lines[at + 1]):
+        return _run(lines, at, lambda line: "|" in line)
+    rows = _run(lines, at, _is_boxed)
+    if rows >= MIN_ROWS:
+        return rows
     for sign in _SEPARATORS:
         rows = _columned(lines, at, sign) if sign in line else 0
         if rows >= MIN_ROWS:
