@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from typing import Literal
 from urllib.parse import urlsplit
 
-from proxy.config import LiteLLMParams, ModelEntry
+from proxy.config import ModelEntry
 from proxy.errors import ConfigError
 
 BASES: dict[str, str | None] = {
@@ -82,11 +82,8 @@ def _base(prefix: str, api_base: str | None) -> str:
     base = (api_base or BASES[prefix] or "").rstrip("/")
     if not base:
         raise ValueError(f"'api_base' is missing; {prefix}/ models run wherever you say")
-    url = urlsplit(base)
-    if url.scheme not in ("http", "https") or not url.hostname or url.query or url.fragment:
-        raise ValueError("'api_base' must be a URL such as http://localhost:8000/v1")
     # Ollama's users give its root, where its own protocol lives; OpenAI's is under /v1.
-    return f"{base}/v1" if prefix.startswith("ollama") and not url.path else base
+    return f"{base}/v1" if prefix.startswith("ollama") and not urlsplit(base).path else base
 
 
 def _model_id(prefix: str, name: str) -> str:
@@ -94,8 +91,3 @@ def _model_id(prefix: str, name: str) -> str:
     if prefix == "fireworks_ai" and not name.startswith("accounts/"):
         return f"accounts/fireworks/models/{name}"
     return name
-
-
-def takes_any_path(params: LiteLLMParams) -> bool:
-    """Whether calls other than chat completions can be passed through to it."""
-    return _place(params.model, params.api_base).kind == "http"

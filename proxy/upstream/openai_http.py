@@ -22,6 +22,8 @@ from proxy.upstream.failures import FOREIGN, translate
 
 KEEP_ALIVE = 60.0
 """Seconds that an idle connection is kept; a provider that closes earlier is noticed."""
+LARGE = 1 << 18
+"""Bytes of a body that are written at once."""
 
 _OUR_OWN = frozenset({"host", "content-length", "transfer-encoding", "expect"})
 """Request headers that belong to the client's connection with us, not to ours upstream."""
@@ -59,12 +61,12 @@ class OpenAIHttp:
         that would leave the entry's base.
         """
         where = place(entry)
-        request = httpx.Request(
+        request = _request(
             call.method,
             _url(where.base, call.path, call.query),
-            headers=_headers(call.headers, entry.litellm_params),
-            content=call.body_for(where.model, entry.litellm_params.defaults),
-            extensions={"timeout": {"connect": timeouts.connect, "read": timeouts.read}},
+            _headers(call.headers, entry.litellm_params),
+            call.body_for(where.model, entry.litellm_params.defaults),
+            timeouts,
         )
         try:
             response = await self._transport.handle_async_request(request)
@@ -97,6 +99,28 @@ class OpenAIHttp:
             # bring it an answer that it can't read.
             skip_auto_headers=("Accept", "Accept-Encoding", "Content-Type", "User-Agent"),
         )
+
+
+def _request(
+    method: str, url: httpx.URL, headers: list[Header], body: bytes, timeouts: Timeouts
+) -> httpx.Request:
+    extensions = {"timeout": {"connect": timeouts.connect, "read": timeouts.read}}
+    if len(body) <= LARGE:
+        return httpx.Request(method, url, headers=headers, content=body, extensions=extensions)
+    headers.append((b"content-length", b"%d" % len(body)))
+    stream = _Pieces(body)
+    return httpx.Request(method, url, headers=headers, stream=stream, extensions=extensions)
+
+
+class _Pieces(httpx.AsyncByteStream):
+    """A large body for aiohttp, which would otherwise hold up the event loop with it."""
+
+    def __init__(self, body: bytes) -> None:
+        self._body = body
+
+    async def __aiter__(self) -> AsyncIterator[bytes]:
+        for start in range(0, len(self._body), LARGE):
+            yield self._body[start : start + LARGE]
 
 
 def _url(base: str, path: str, query: str) -> httpx.URL:

@@ -8,6 +8,9 @@
         upstream.requests[0].json       # what came in
         upstream.requests[0].wait_disconnected()
 
+The ``wait_`` methods block: in a coroutine call them through ``asyncio.to_thread``, or the client
+under test gets no chance to do what is waited for.
+
 Each request takes the next scripted reply; when there is none left it gets a well-behaved one.
 Without a script it answers ``/chat/completions`` (stream and not), ``/completions``,
 ``/embeddings``, ``/models`` and Anthropic's ``/messages``; any other path gets a JSON object that
@@ -104,6 +107,7 @@ class Recorder:
         """``keep``: how many requests are remembered."""
         self.requests: deque[Recorded] = deque(maxlen=keep)
         self._script: deque[Reply] = deque()
+        self._arrival = threading.Condition()
         self._socket = socket.create_server(("127.0.0.1", port))
         self.port: int = self._socket.getsockname()[1]
         config = uvicorn.Config(
@@ -125,6 +129,11 @@ class Recorder:
     def script(self, replies: Iterable[Reply]) -> None:
         """The next requests get these replies, in order, instead of what was scripted before."""
         self._script = deque(replies)
+
+    def wait_requests(self, count: int = 1, timeout: float = 10) -> bool:
+        """Wait until so many requests are there; False if they don't come in that many seconds."""
+        with self._arrival:
+            return self._arrival.wait_for(lambda: len(self.requests) >= count, timeout)
 
     def run(self) -> None:
         """Serve until ``stop``."""
@@ -155,7 +164,9 @@ class Recorder:
             [(n.decode("latin-1"), v.decode("latin-1")) for n, v in scope["headers"]],
             body,
         )
-        self.requests.append(request)
+        with self._arrival:
+            self.requests.append(request)
+            self._arrival.notify_all()
         reply = self._script.popleft() if self._script else Reply()
         # uvicorn's receive belongs to the object that has the connection; ASGI itself has no
         # way to cut one without an answer.
