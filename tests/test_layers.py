@@ -39,6 +39,20 @@ def imports(file: Path) -> Iterator[tuple[str, bool]]:
             yield from ((name, id(node) in lazy) for name in names)
 
 
+def wrong(own: str, module: str, lazy: bool) -> str:
+    """What is wrong with this import in a file of that part, if anything is."""
+    top, _, rest = module.partition(".")
+    other = rest.split(".")[0]
+    if top == "starlette" and own not in STARLETTE:
+        return f"starlette belongs to {', '.join(sorted(STARLETTE))}"
+    if top != "proxy" or other == own:
+        return ""
+    if other == "train":
+        return "" if own == "cli" and lazy else "only cli imports train, and in a function"
+    # Leaves may import one another, peers above them may not.
+    return f"{own} may not import {other}" if RANKS[other] >= max(RANKS[own], 1) else ""
+
+
 def complaints(package: Path) -> Iterator[str]:
     """One line for each import that breaks a rule."""
     users: dict[str, set[str]] = {}
@@ -48,18 +62,10 @@ def complaints(package: Path) -> Iterator[str]:
         if own == "__init__":
             continue  # the version, and nothing to import
         for module, lazy in imports(file):
-            top, _, rest = module.partition(".")
-            if top == "starlette" and own not in STARLETTE:
-                yield f"{place}: starlette belongs to {', '.join(sorted(STARLETTE))}"
-            if top in ALONE and own != "train":
+            if problem := wrong(own, module, lazy):
+                yield f"{place}: {problem}"
+            if (top := module.partition(".")[0]) in ALONE and own != "train":
                 users.setdefault(top, set()).add(place)
-            other = rest.split(".")[0]
-            if top != "proxy" or other == own:
-                continue
-            if other == "train" and not (own == "cli" and lazy):
-                yield f"{place}: only cli imports train, and in a function"
-            elif RANKS[other] >= max(RANKS[own], 1):  # leaves may import leaves
-                yield f"{place}: {own} may not import {other}"
     for name, places in users.items():
         if len(places) > 1:
             yield f"{name} is imported by {', '.join(sorted(places))}"
