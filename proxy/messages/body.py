@@ -34,6 +34,7 @@ _AT_BYTE = re.compile(r" \(byte (\d+)\)$")
 _NOT_BRACKETS = bytes(set(range(256)) - set(b'"[]{}'))
 _STEP = {ord("["): 1, ord("{"): 1, ord("]"): -1, ord("}"): -1}
 _KINDS = {"{": "an object", "[": "an array", '"': "a string", "t": "true", "f": "false"}
+_ROLES = {b'"%b"' % role.encode(): role for role in ("system", "user", "assistant", "tool")}
 _NONE: Mapping[str, Any] = MappingProxyType({})
 
 
@@ -215,7 +216,8 @@ def _message(source: Source, index: int, fields: Mapping[str, Raw]) -> Message:
     if _kind(fields["role"]) != "a string":
         _refuse(f"'{where}.role' must be a string.", f"{where}.role", "invalid_type")
     texts = _texts(source, fields["content"], f"{where}.content") if "content" in fields else ()
-    return Message(source.string(fields["role"]), texts, fields)
+    role = _ROLES.get(bytes(fields["role"])) or source.string(fields["role"])
+    return Message(role, texts, fields)
 
 
 def _texts(source: Source, content: Raw, where: str) -> tuple[Text, ...]:

@@ -12,6 +12,8 @@ from collections.abc import Iterator
 from proxy.types import Span
 
 _LOOK_BACK = 40
+_UNCONNECTED = frozenset('\n\t\r([{"“,;:|*')
+_UNIT_STARTS = frozenset(" \u00a0\u202f%‰°€$£¥₹×")
 
 _CJK = "\u3040-\u30ff\u3400-\u4dbf\u4e00-\u9fff\uac00-\ud7af\uf900-\ufaff"
 _CHAR = rf"[^\W{_CJK}]"  # a letter, digit or underscore of a script that puts spaces between words
@@ -67,6 +69,8 @@ def numbers(text: str) -> Iterator[Span]:
 
 def _look_back(text: str, floor: int, start: int) -> int:
     """How many characters before a digit belong to its number."""
+    if start == floor or text[start - 1] in _UNCONNECTED:
+        return 0
     before = text[max(floor, start - _LOOK_BACK) : start]
     back = before[::-1]
     if back.startswith(" "):
@@ -82,6 +86,8 @@ def _look_back(text: str, floor: int, start: int) -> int:
 
 def _look_ahead(text: str, end: int) -> int:
     """Where the unit or the month after a number ends; ``end`` if there is none."""
+    if text[end : end + 1] not in _UNIT_STARTS:
+        return end
     unit = _UNIT.match(text, end)
     if unit and unit[1].rstrip(".") in _UNITS:
         return unit.end() - (unit[1].endswith(".") and "." not in unit[1][:-1])

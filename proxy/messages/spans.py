@@ -16,7 +16,7 @@ def disjoint(marks: Iterable[Mark]) -> tuple[Mark, ...]:
     end = 0
     for mark in sorted(marks, key=lambda m: (m.start, -m.end)):
         if mark.end > end:
-            found.append(Mark(max(mark.start, end), mark.end, mark.reason))
+            found.append(mark if mark.start >= end else Mark(end, mark.end, mark.reason))
             end = mark.end
     return tuple(found)
 
@@ -35,5 +35,5 @@ def without(marks: Sequence[Mark], blocks: Sequence[Mark]) -> tuple[Mark, ...]:
             start = blocks[at].end
             at += 1
         if start < mark.end:
-            found.append(Mark(start, mark.end, mark.reason))
+            found.append(mark if start == mark.start else Mark(start, mark.end, mark.reason))
     return tuple(found)

@@ -167,7 +167,7 @@ def _rows(lines: Sequence[str], at: int) -> int:
     line = lines[at]
     if "|" in line and at + 1 < len(lines) and _DELIMITER_ROW.match(lines[at + 1]):
         return _run(lines, at, lambda line: "|" in line)
-    rows = _run(lines, at, _is_boxed)
+    rows = _run(lines, at, _is_boxed) if _is_boxed(line) else 0
     if rows >= MIN_ROWS:
         return rows
     for sign in _SEPARATORS:

@@ -131,14 +131,32 @@ def test_a_passage_depends_on_its_message_alone(turns: list[tuple[str, str]]) ->
         )
 
 
+DENSE = (
+    "1 ",
+    "[1",
+    '[1\\"',
+    '{"a":',
+    '{"a":"\\',
+    "[1,1,x]",
+    "`a``b",
+    "```\n",
+    "Q: a\n",
+    "<task>",
+    "no ",
+)
+
+
 @pytest.mark.parametrize(
     "unit",
     ["a", "1 ", "\n", "[1", '[1\\"', '{"a":', '{"a":"\\', "[1,1,x]", "`a``b", "```\n", "Q: a\n",
      "Question: ", "<task>", "<a b='", "a-", "a.", "a@", "www.", "http://(", "/", "|a|\n", "a\tb\n",
      "a,b,c\n", "? ", "“", "'a ", "no ", "中？", "    x=1\n", " ", "\ud800", "1:1:", "- a\n\n"],
 )  # fmt: skip
-def test_a_long_adversarial_text_is_cut_in_reasonable_time(unit: str) -> None:
-    """A quadratic rule would need hours here, so that the test would never end."""
-    text = unit * (1_000_000 // len(unit))
-    result = passage(text, "user", POLICY)
-    assert result.text is text
+def test_a_long_adversarial_text_is_cut_in_linear_time(unit: str) -> None:
+    """A quadratic rule would take hours for the million characters, so the test would not end.
+
+    Units that yield a mark every few characters get fewer of them: marks take time, too.
+    """
+    size = 100_000 if unit in DENSE else 1_000_000
+    text = unit * (size // len(unit))
+    assert passage(text, "user", POLICY).text is text
