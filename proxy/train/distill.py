@@ -75,7 +75,7 @@ def distill_texts(
         failed_before = {str(row.get("key")) for row in bad.rows()}
         skipped = done if settings.retry_failed else done | failed_before
         left = [chunk for chunk in todo.chunks if chunk.key not in skipped]
-        estimate = _estimate(settings, left, len(todo.chunks) - len(left))
+        estimate = _estimate(settings, left, sum(chunk.key in done for chunk in todo.chunks))
         if left and not confirm(estimate):
             return DistillReport(estimate, left=len(left))
         desk = _desk(settings, good, bad, estimate.price)

@@ -155,10 +155,11 @@ def _draw(path: Path, rows: Sequence[Row], outcome: Outcome) -> None:
     limits = {"vr": outcome.by_vr.threshold, "ag": outcome.by_ag.threshold}
     kept = [rows[row] for row in outcome.kept]
     for axes, name in zip(figure.subplots(1, len(_MEASURES)), _MEASURES, strict=True):
-        before = _values(rows, name)
+        before, after = _values(rows, name), _values(kept, name)
         edges = _edges(before)
-        axes.hist(before, bins=edges, color=_BEFORE, label=f"before: {len(rows):,} rows")
-        axes.hist(_values(kept, name), bins=edges, color=_AFTER, label=f"after: {len(kept):,}")
+        for values, color, when in ((before, _BEFORE, "before"), (after, _AFTER, "after")):
+            label = f"{when}: {len(values):,} rows"
+            axes.hist(values, edges, histtype="stepfilled", color=color, label=label)
         if name in limits and before:
             label = f"threshold {limits[name]:.3f}"
             axes.axvline(limits[name], color=_LIMIT, linestyle="--", label=label)
