@@ -24,9 +24,10 @@ _NEGATIONS = frozenset(
     "hardly barely scarcely seldom rarely don't doesn't didn't isn't aren't wasn't weren't won't "
     "wouldn't can't couldn't shouldn't haven't hasn't hadn't mustn't mightn't needn't oughtn't "
     "shan't daren't ain't dont doesnt didnt isnt arent wasnt werent wont wouldnt cant couldnt "
-    "shouldnt havent hasnt hadnt mustnt aint".split()
+    "shouldnt havent hasnt hadnt mustnt aint n't".split()
 )
-"""Words that turn a statement round, with their short forms, also without the apostrophe.
+"""Words that turn a statement round, with their short forms, also without the apostrophe, and
+``n't`` alone, as tokenised corpora write it.
 
 Left out: "few", "little", "lack", "fail", "refuse" (content words, which the classifier weighs),
 "instead", "rather", "but", "only" (they do not negate), prefixes ("un-", "non-": parts of words).

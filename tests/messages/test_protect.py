@@ -70,6 +70,10 @@ def test_words_that_hold_a_negation_are_none() -> None:
     )
 
 
+def test_negation_cut_off_its_verb_is_found() -> None:
+    assert found("they do n't say , and that 's all", "negations") == ["n't"]
+
+
 def test_negation_in_quotes_is_found() -> None:
     assert found("he said 'not' and \"never\"", "negations") == ["not", "never"]
 
