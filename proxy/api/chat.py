@@ -7,9 +7,8 @@ from starlette.responses import Response
 
 from proxy.api.forward import call_for, send
 from proxy.api.parts import encoding_of, read_body, visit
-from proxy.api.steps import close, compress, settle
+from proxy.api.steps import close, compress, passages_of, settle
 from proxy.messages.body import parse
-from proxy.messages.segment import segment
 from proxy.reply import Relay, decision_headers
 from proxy.routing import Asked
 
@@ -26,7 +25,7 @@ async def chat_completions(request: Request) -> Response:
     route = parts.router.route(chat.model, now.tenant, Asked.from_headers(request.headers))
     encoding = encoding_of(parts, chat.model)
 
-    passages = segment(chat, route.policy) if route.policy else ()  # what may be touched?
+    passages = await passages_of(now, chat, route)  # what may be touched?
     compressed = await compress(now, route, passages, encoding)  # verified, or left as it was
     outcome = settle(now, route, chat.model, passages, compressed, encoding)
 

@@ -7,9 +7,8 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from proxy.api.parts import encoding_of, read_body, visit
-from proxy.api.steps import close, compress, settle
+from proxy.api.steps import close, compress, passages_of, settle
 from proxy.messages.body import parse
-from proxy.messages.segment import segment
 from proxy.reply import decision_headers
 from proxy.routing import Asked
 
@@ -28,7 +27,7 @@ async def compress_messages(request: Request) -> Response:
     encoding_name = encoding_of(parts, chat.model)
     route = parts.router.route(chat.model, now.tenant, Asked.from_headers(request.headers))
 
-    passages = segment(chat, route.policy) if route.policy else ()
+    passages = await passages_of(now, chat, route)
     compressed = await compress(now, route, passages, encoding_name)
     outcome = settle(now, route, chat.model, passages, compressed, encoding_name)
 

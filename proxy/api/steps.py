@@ -17,11 +17,16 @@ from proxy.config import Policy
 from proxy.errors import CompressionError, DeadlineExceeded, LimitError
 from proxy.gate import verify
 from proxy.ledger import Receipt
+from proxy.messages.body import Chat
+from proxy.messages.segment import segment
 from proxy.routing import Route
 from proxy.tokens import encoding
 from proxy.types import Compressed, Decision, Passage
 
 log = structlog.get_logger("precis")
+
+_READ_ON_LOOP = 8_000
+"""Bytes of a body up to which finding its passages takes less time than changing threads."""
 
 
 @dataclass(frozen=True)
@@ -32,6 +37,15 @@ class Outcome:
     """New texts by message and part; empty if the request goes upstream as it came."""
     results: tuple[Compressed, ...]
     receipt: Receipt
+
+
+async def passages_of(visit: Visit, chat: Chat, route: Route) -> tuple[Passage, ...]:
+    """What may be touched of the chat; nothing without a policy. Long chats are read in a thread."""
+    if route.policy is None:
+        return ()
+    if len(chat.body) <= _READ_ON_LOOP:
+        return segment(chat, route.policy)
+    return await visit.parts.scheduler.in_thread(segment, chat, route.policy)
 
 
 async def compress(

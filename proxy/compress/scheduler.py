@@ -82,14 +82,14 @@ class Scheduler:
 
     async def _compress(self, passages: Sequence[Passage], order: Order) -> tuple[Compressed, ...]:
         started = time.perf_counter()
-        begun = await self._in_thread(self._begin, passages, order)
+        begun = await self.in_thread(self._begin, passages, order)
         read = time.perf_counter()
         drafts = [draft for draft in begun if isinstance(draft, Draft)]
         if not drafts:
             return cast("tuple[Compressed, ...]", tuple(begun))
         scores = await self._score(drafts, order.tenant)
         scored = time.perf_counter()
-        done = await self._in_thread(self._finish, begun, scores, order)
+        done = await self.in_thread(self._finish, begun, scores, order)
         ended = time.perf_counter()
         ms = {"tokenize": read - started, "score": scored - read, "select": ended - scored}
         spent = {stage: 1000 * seconds for stage, seconds in ms.items()}
@@ -156,7 +156,8 @@ class Scheduler:
             for item in begun
         ]
 
-    async def _in_thread(self, function: Callable[[*Args], T], *args: *Args) -> T:
+    async def in_thread(self, function: Callable[[*Args], T], *args: *Args) -> T:
+        """The function's result; it runs in one of the threads that prepare texts."""
         return await asyncio.get_running_loop().run_in_executor(self._hands, function, *args)
 
     def close(self) -> None:
