@@ -42,7 +42,8 @@ def delay(tries: int, first: float, dice: float) -> float:
 
     ``dice`` in [0, 1) spreads callers that failed together.
     """
-    return min(first * 2.0 ** (tries - 1), MAX_DELAY) * (1 - 0.25 * dice)
+    doublings = min(tries - 1, 64)  # past that the limit holds anyway, and floats do not
+    return min(first * 2.0**doublings, MAX_DELAY) * (1 - 0.25 * dice)
 
 
 def cool_down(asked: float | None) -> float:

@@ -7,12 +7,17 @@ never need it. The only file that knows it.
 from __future__ import annotations
 
 import asyncio
+import functools
 import json
 import logging
 import os
+import re
 import sys
+import warnings
 from collections.abc import AsyncIterator, Mapping
 from typing import Any
+
+import httpx
 
 from proxy.config import LiteLLMParams, ModelEntry
 from proxy.errors import BadRequest, UpstreamError, UpstreamTimeout
@@ -36,7 +41,11 @@ _OWN_LOGIN = ("bedrock", "sagemaker", "vertex_ai")
 
 _JSON: list[Header] = [(b"content-type", b"application/json")]
 _EVENTS: list[Header] = [(b"content-type", b"text/event-stream; charset=utf-8")]
-_PASSED = ("retry-after", "retry-after-ms", "x-should-retry", "request-id", "x-request-id")
+_MADE_UP = ("Timeout", "APIConnectionError")
+"""litellm's errors, by name because they are not imported yet, that come without an answer."""
+
+_PASSED = re.compile(r"retry-after(-ms)?|x-should-retry|(x-)?request-id|.*ratelimit.*")
+"""Headers of the provider that the client gets: rate limits, and what to quote to support."""
 
 
 class LiteLLM:
@@ -54,10 +63,11 @@ class LiteLLM:
             result = await litellm.acompletion(**arguments)
         except error as exc:
             return _refusal(exc, entry)
+        headers = _passed(result._hidden_params.get("additional_headers"))
         if call.stream:
-            events = _events(result, error, entry)
-            return Answer(200, list(_EVENTS), events, entry=entry, close=result.aclose)
-        return _whole(200, result.model_dump_json().encode(), entry)
+            events, close = _events(result, error, entry), functools.partial(_hang_up, result)
+            return Answer(200, [*_EVENTS, *headers], events, entry=entry, close=close)
+        return _whole(200, result.model_dump_json().encode(), headers, entry)
 
     async def aclose(self) -> None:
         """Close litellm's connections, if it was ever loaded."""
@@ -66,6 +76,7 @@ class LiteLLM:
             await litellm.close_litellm_async_clients()
 
 
+@functools.cache
 def _load() -> tuple[Any, type[Exception]]:
     """Import litellm, quietly: no network, no .env file, no prints, no log lines with prompts.
 
@@ -79,6 +90,8 @@ def _load() -> tuple[Any, type[Exception]]:
     litellm.telemetry = False
     litellm.suppress_debug_info = True
     logging.getLogger("LiteLLM").disabled = True
+    # Its own types, when pydantic first reads them.
+    warnings.filterwarnings("ignore", message="Item .* using the `ReadOnly` qualifier")
     return litellm, openai.OpenAIError
 
 
@@ -101,6 +114,8 @@ def _arguments(call: Call, entry: ModelEntry, timeouts: Timeouts) -> dict[str, A
     }
     # Retries are the pool's, which knows the other entries and the deadline.
     waits = {"timeout": timeouts.read, "max_retries": 0, "num_retries": 0}
+    # Its tools hook imports its proxy server, with dependencies that we don't have.
+    waits["_skip_mcp_handler"] = True
     given = {name: value for name, value in ours.items() if value}
     return {**params.defaults, **asked, **given, **waits}
 
@@ -147,25 +162,43 @@ def _chunk(chunk: Any) -> bytes:
     return json.dumps(value, separators=(",", ":")).encode("ascii")
 
 
+async def _hang_up(result: Any) -> None:
+    """Close a stream. litellm leaves the connection open where its own iterator can't close."""
+    stream = result.completion_stream
+    source = getattr(stream, "streaming_response", None)
+    await result.aclose()
+    if source is not None and hasattr(source, "aclose"):
+        await source.aclose()
+
+
 def _refusal(exc: Exception, entry: ModelEntry) -> Answer:
-    """The provider's refusal in OpenAI's form, or our error if the provider never answered."""
+    """The provider's refusal in OpenAI's form; our error if the provider never answered."""
     status = getattr(exc, "status_code", None)
-    if not isinstance(status, int) or type(exc).__name__ in ("Timeout", "APIConnectionError"):
-        raise _failure(exc, entry, "can't be reached; check 'api_base' and the network") from exc
-    body = {
+    headers = getattr(exc, "litellm_response_headers", None)
+    if not isinstance(status, int) or (headers is None and _never_answered(exc)):
+        raise _failure(exc, entry, "gave no answer; check 'api_base' and the network") from exc
+    error = {
         "message": _message(exc, entry),
         "type": getattr(exc, "type", None) or _type(status),
         "param": getattr(exc, "param", None),
         "code": str(getattr(exc, "code", None) or status),
     }
-    answer = _whole(status, json.dumps({"error": body}).encode("ascii"), entry)
-    answer.headers += _passed(exc)
-    return answer
+    body = json.dumps({"error": error}).encode("ascii")
+    return _whole(status, body, _passed(headers), entry)
+
+
+def _never_answered(exc: BaseException | None) -> bool:
+    """Whether the status is made up, as litellm does; its exceptions' contexts tell."""
+    while exc is not None:
+        if isinstance(exc, httpx.TransportError) or type(exc).__name__ in _MADE_UP:
+            return True
+        exc = exc.__context__
+    return False
 
 
 def _failure(exc: Exception, entry: ModelEntry, what: str) -> UpstreamError:
     where = f"The model {entry.model_name!r} ({entry.litellm_params.model})"
-    if type(exc).__name__ in ("Timeout", "APITimeoutError"):
+    if type(exc).__name__ == "Timeout":
         return UpstreamTimeout(f"{where} did not answer in time; raise 'timeout'.")
     return UpstreamError(f"{where} {what}.")
 
@@ -182,15 +215,18 @@ def _type(status: int) -> str:
     return kinds.get(status, "invalid_request_error" if status < 500 else "server_error")
 
 
-def _passed(exc: Exception) -> list[Header]:
-    """The provider's word on when to come back."""
-    headers: Mapping[str, str] = getattr(getattr(exc, "response", None), "headers", None) or {}
-    return [(n.encode(), headers[n].encode("latin-1")) for n in _PASSED if n in headers]
+def _passed(headers: Mapping[str, str] | None) -> list[Header]:
+    named = {n.lower().removeprefix("llm_provider-"): v for n, v in (headers or {}).items()}
+    return [
+        (n.encode("latin-1"), str(v).encode("latin-1", "replace"))
+        for n, v in named.items()
+        if _PASSED.fullmatch(n)
+    ]
 
 
-def _whole(status: int, body: bytes, entry: ModelEntry) -> Answer:
+def _whole(status: int, body: bytes, more: list[Header], entry: ModelEntry) -> Answer:
     async def chunks() -> AsyncIterator[bytes]:
         yield body
 
-    headers = [*_JSON, (b"content-length", b"%d" % len(body))]
+    headers = [*_JSON, (b"content-length", b"%d" % len(body)), *more]
     return Answer(status, headers, chunks(), entry=entry)

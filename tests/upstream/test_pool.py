@@ -380,5 +380,5 @@ async def test_names_that_are_not_written_out_are_looked_up() -> None:
 
 
 def test_an_entry_that_leads_nowhere_stops_the_start() -> None:
-    with pytest.raises(ConfigError, match="'m' .*'api_base' is missing"):
+    with pytest.raises(ConfigError, match=r"'m' .*'api_base' is missing"):
         Pool([entry("m", "hosted_vllm/x")], RouterSettings())
