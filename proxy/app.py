@@ -25,11 +25,12 @@ from proxy.tenants import Tenants
 from proxy.tokens import DEFAULT_ENCODING
 from proxy.upstream import Pool
 
+# With a slash at its end it would be passed through, past the policies.
+_CHAT = [f"{base}/chat/completions{end}" for base in ("/v1", "") for end in ("", "/")]
 _ALL = ["GET", "POST", "PUT", "PATCH", "DELETE"]
 
 ROUTES = [
-    Route("/v1/chat/completions", chat.chat_completions, methods=["POST"]),
-    Route("/chat/completions", chat.chat_completions, methods=["POST"]),
+    *(Route(path, chat.chat_completions, methods=["POST"]) for path in _CHAT),
     Route("/v1/compress", compress.compress_messages, methods=["POST"]),
     Route("/v1/models", models.list_models, methods=["GET"]),
     Route("/v1/models/{id:path}", models.get_model, methods=["GET"]),
@@ -38,7 +39,7 @@ ROUTES = [
     Route("/health/readiness", operations.readiness, methods=["GET"]),
     Route("/metrics", operations.metrics, methods=["GET"]),
     # Our own paths take no other method: without this they would fall through to the upstream.
-    Route("/v1/chat/completions", passthrough.wrong_method, methods=_ALL),
+    *(Route(path, passthrough.wrong_method, methods=_ALL) for path in _CHAT),
     Route("/v1/compress", passthrough.wrong_method, methods=_ALL),
     Route("/v1/models", passthrough.wrong_method, methods=_ALL),
     Route("/v1/models/{id:path}", passthrough.wrong_method, methods=_ALL),
@@ -91,5 +92,6 @@ def build(config: Config, compressor: Compressor | None = None) -> Starlette:
         exception_handlers={PrecisError: on_precis_error, HTTPException: on_http_error},
         lifespan=lifespan,
     )
+    app.router.redirect_slashes = False  # a redirect is no answer that OpenAI's clients know
     app.state.parts = parts
     return app

@@ -7,6 +7,7 @@ from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 
+from proxy.api.parts import new_id
 from proxy.errors import CallerError, MethodNotAllowed, NotFound, PrecisError
 
 log = structlog.get_logger("precis")
@@ -16,7 +17,7 @@ async def on_precis_error(request: Request, exc: Exception) -> Response:
     """Answers with the error's own status and body."""
     assert isinstance(exc, PrecisError)  # noqa: S101  # starlette's signature is wider
     visit = getattr(request.state, "visit", None)
-    request_id = visit.id if visit else ""
+    request_id = visit.id if visit else new_id()
     log.info(
         "refused" if isinstance(exc, CallerError) else "failed",
         id=request_id,
@@ -26,7 +27,7 @@ async def on_precis_error(request: Request, exc: Exception) -> Response:
         param=exc.param,
         tenant=visit.tenant_name if visit else "",
     )
-    headers = {"x-precis-request-id": request_id} if request_id else {}
+    headers = {"x-precis-request-id": request_id}
     return JSONResponse(exc.body(), status_code=exc.status, headers=headers)
 
 

@@ -34,12 +34,17 @@ class Parts:
     """Seconds since the epoch."""
 
 
+def new_id() -> str:
+    """An id for a request, in its answer's headers, its receipt and the log."""
+    return "req_" + secrets.token_hex(12)
+
+
 @dataclass
 class Visit:
     """One request's id, caller and clock."""
 
     request: Request
-    id: str = field(default_factory=lambda: "req_" + secrets.token_hex(12))
+    id: str = field(default_factory=new_id)
     started: float = field(default_factory=time.perf_counter)
     upstream: float = 0.0
     """Seconds spent waiting for the upstream's headers."""

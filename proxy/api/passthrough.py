@@ -5,12 +5,12 @@ from __future__ import annotations
 import time
 
 import msgspec
+from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import Response
 
 from proxy.api.forward import headers_for, path_for
 from proxy.api.parts import read_body, visit
-from proxy.errors import MethodNotAllowed
 from proxy.reply import Relay
 from proxy.upstream import Call
 
@@ -46,10 +46,10 @@ async def pass_through(request: Request) -> Response:
 
 
 async def wrong_method(request: Request) -> Response:
-    """Raises MethodNotAllowed: one of our own paths, with a method that it does not have."""
-    path = request.url.path
+    """Answers 405, as the router does: one of our own paths, with a method it does not have."""
+    path = request.url.path.rstrip("/")
     allowed = "POST" if path.endswith(("/completions", "/compress")) else "GET"
-    raise MethodNotAllowed(f"{request.method} {path} does not exist; use {allowed}.")
+    raise HTTPException(405, headers={"Allow": allowed})
 
 
 def _model_in(request: Request, body: bytes) -> str:
