@@ -44,7 +44,9 @@ class Relay(Response):
     ) -> None:
         self.answer = answer
         self.status_code = answer.status
-        self.raw_headers = [*answer.headers, *headers]
+        # An upstream that is a Precis too has said what it did; this answer tells what we did.
+        upstream = [pair for pair in answer.headers if not pair[0].lower().startswith(b"x-precis-")]
+        self.raw_headers = [*upstream, *headers]
         self.background = None
         self._ended = ended
 
