@@ -122,7 +122,13 @@ def _arguments(call: Call, entry: ModelEntry, timeouts: Timeouts) -> dict[str, A
 
 def _asked(call: Call, entry: ModelEntry) -> dict[str, Any]:
     """The client's own fields, without the entry's defaults: what is in here is not trusted."""
-    asked: dict[str, Any] = json.loads(call.body_for(entry.litellm_params.model, {}))
+    try:
+        asked = json.loads(call.body_for(entry.litellm_params.model, {}))
+    except ValueError:
+        asked = None
+    if not isinstance(asked, dict):
+        # Without a cause, which would carry the body into the log.
+        raise BadRequest("The body is no JSON object.", code="invalid_json")
     for name in asked:
         if name not in FIELDS:
             raise BadRequest(

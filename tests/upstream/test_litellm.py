@@ -184,6 +184,15 @@ async def test_without_a_key_of_its_own_the_entry_uses_the_clients() -> None:
     assert upstream.requests[0].header("x-api-key") == "client-key"
 
 
+@pytest.mark.parametrize("body", [b"", b"{", b"[]", b"\xff"])
+async def test_a_body_that_is_no_object_is_refused(body: bytes) -> None:
+    call = get("/chat/completions", "claude", method="POST", body=body)
+    with Recorder() as upstream:
+        async with pool(claude(upstream)) as models:
+            with pytest.raises(BadRequest, match="no JSON object"):
+                await models.send(call)
+
+
 async def test_other_paths_are_refused_by_name() -> None:
     with Recorder() as upstream:
         async with pool(claude(upstream)) as models:
