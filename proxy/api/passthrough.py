@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+import re
 import time
 
 import msgspec
@@ -16,7 +18,15 @@ from proxy.upstream import Call
 
 
 class _Named(msgspec.Struct):
-    model: str = ""
+    model: str
+
+
+_MODEL_FIELD = re.compile(
+    rb"""(?i)\bname\s*=\s*["']?model["']?\s*(?:;[^\r\n]{0,200})?"""
+    rb"""(?:\r?\n[^\r\n]{1,200}){0,8}\r?\n\r?\n([^\r\n]*)"""
+)
+"""The field ``model`` of a multipart form, such as an audio transcription's; bounded, so that time
+stays linear in the body."""
 
 
 async def pass_through(request: Request) -> Response:
@@ -26,16 +36,17 @@ async def pass_through(request: Request) -> Response:
     """
     now = visit(request)
     body = await read_body(now)
-    model = _model_in(request, body)
-    if now.tenant and model:
-        now.tenant.may_use(model)
+    models = _models_in(request, body)
+    if now.tenant:
+        for model in models:
+            now.tenant.may_use(model)
     call = Call(
         method=request.method,
         path=path_for(request),
         query=request.url.query,
         headers=headers_for(now),
         body=body,
-        model=model,
+        model=models[-1] if models else "",
         stream=False,
     )
     started = time.perf_counter()
@@ -52,10 +63,23 @@ async def wrong_method(request: Request) -> Response:
     raise HTTPException(405, headers={"Allow": allowed})
 
 
-def _model_in(request: Request, body: bytes) -> str:
-    if not request.headers.get("content-type", "").startswith("application/json"):
-        return ""
+def _models_in(request: Request, body: bytes) -> list[str]:
+    """The models that a body names, whatever its content type says: allow-lists go by them."""
+    if request.headers.get("content-type", "").lower().startswith("multipart/"):
+        return [name.decode(errors="replace") for name in _MODEL_FIELD.findall(body)]
+    if b"{" not in body.lstrip()[:8]:  # a byte order mark may stand before it
+        return []
     try:
-        return msgspec.json.decode(body, type=_Named).model
+        return [msgspec.json.decode(body, type=_Named).model]
     except msgspec.DecodeError:
-        return ""  # not ours to judge: the upstream will say what is wrong with it
+        return _models_in_odd(body)
+
+
+def _models_in_odd(body: bytes) -> list[str]:
+    """The same by a reader that takes all that upstreams take: surrogates, other encodings."""
+    try:
+        named = json.loads(body)
+    except (ValueError, RecursionError):
+        return []  # not ours to judge: the upstream will say what is wrong with it
+    model = named.get("model") if isinstance(named, dict) else None
+    return [model] if isinstance(model, str) else []
