@@ -10,9 +10,11 @@ import traceback
 from typing import cast
 
 import structlog
+from starlette.requests import ClientDisconnect
 from starlette.responses import JSONResponse
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from proxy.api.parts import Visit, new_id
 from proxy.errors import PrecisError
 
 log = structlog.get_logger("precis")
@@ -30,23 +32,32 @@ class Shield:
             return
         started = False
 
-        async def note_start(message: Message) -> None:
+        async def note(message: Message) -> None:
             nonlocal started
             started = True
+            if message["type"] == "http.response.body" and not message.get("more_body", False):
+                # The server says "disconnect" after the last message too, and what is left to do
+                # then, such as the receipt, must not be cancelled.
+                watched.stop()
             await send(message)
 
         watched = _Watched(receive)
         try:
-            await self.app(scope, watched.receive, note_start)
+            await self.app(scope, watched.receive, note)
+        except ClientDisconnect:  # before its body was over
+            log.info("client gone", path=scope["path"])
         except asyncio.CancelledError:
             if not watched.gone:
                 raise
             log.info("client gone", path=scope["path"])
         except Exception as exc:  # the last resort: nobody else has an answer
-            _report(scope, exc)
+            request_id = _id_of(scope)
+            _report(scope, exc, request_id)
             if not started:
                 error = PrecisError("Precis failed on this request; its log says where.")
-                await JSONResponse(error.body(), status_code=500)(scope, receive, send)
+                headers = {"x-precis-request-id": request_id}
+                answer = JSONResponse(error.body(), status_code=500, headers=headers)
+                await answer(scope, receive, send)
         finally:
             watched.stop()
 
@@ -81,8 +92,13 @@ class _Watched:
             self._task.uncancel()
 
 
-def _report(scope: Scope, exc: Exception) -> None:
+def _id_of(scope: Scope) -> str:
+    visit = scope.get("state", {}).get("visit")
+    return visit.id if isinstance(visit, Visit) else new_id()
+
+
+def _report(scope: Scope, exc: Exception, request_id: str) -> None:
     # Where, but not what: an exception's message may quote the prompt.
     frames = traceback.extract_tb(exc.__traceback__)[-6:]
     where = [f"{frame.filename}:{frame.lineno} {frame.name}" for frame in frames]
-    log.error("bug", path=scope["path"], error=type(exc).__name__, where=where)
+    log.error("bug", id=request_id, path=scope["path"], error=type(exc).__name__, where=where)
