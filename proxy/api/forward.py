@@ -16,7 +16,7 @@ _STAYS_HERE = frozenset(
     "connection keep-alive proxy-authenticate proxy-authorization proxy-connection te trailer "
     "transfer-encoding upgrade host content-length expect".split()
 )
-_KEYS = frozenset({"authorization", "api-key"})
+_KEYS = frozenset({"authorization", "api-key", "x-api-key", "cookie"})
 
 
 def headers_for(visit: Visit) -> tuple[tuple[str, str], ...]:
@@ -47,7 +47,12 @@ def call_for(visit: Visit, chat: Chat, texts: Mapping[tuple[int, int | None], st
         model=chat.model,
         stream=chat.stream,
         render=lambda model, defaults: chat.render(texts, model=model, defaults=defaults),
+        allows=visit.tenant.sees if visit.tenant else _any_model,
     )
+
+
+def _any_model(model: str) -> bool:
+    return True
 
 
 async def send(visit: Visit, call: Call) -> Answer:

@@ -40,7 +40,7 @@ class Outcome:
 
 
 async def passages_of(visit: Visit, chat: Chat, route: Route) -> tuple[Passage, ...]:
-    """What may be touched of the chat; nothing without a policy. Long chats are read in a thread."""
+    """What may be touched of the chat; nothing without a policy. Long ones are read in a thread."""
     if route.policy is None:
         return ()
     if len(chat.body) <= _READ_ON_LOOP:

@@ -122,20 +122,27 @@ class Compressor:
 
 
 def _engine(checkpoint: Checkpoint, engine: str, precision: str) -> Scorer:
-    from proxy.compress.onnx import OnnxScorer  # heavy; other engines don't need it
-
-    files = {file.name: file for file in checkpoint.weights()}
-    names = {"int8": ("model_int8.onnx",), "fp32": ("model.onnx",)}
+    """The scorer for a checkpoint: ONNX where it has a file for it, else torch."""
+    names = {"int8": ("model_int8.onnx",), "fp32": ("model.onnx",), "bf16": ()}
     wanted = names.get(precision, ("model_int8.onnx", "model.onnx"))
+    files = {file.name: file for file in checkpoint.weights()}
     file = next((files[name] for name in wanted if name in files), None)
-    if file is None or engine not in ("auto", "onnx"):
-        raise CheckpointError(
-            f"{checkpoint.name} has no weights for engine {engine} at precision {precision}: "
-            f"it has {', '.join(files)}"
+    known = {"name": checkpoint.name, "fingerprint": checkpoint.fingerprint}
+    if file is not None and engine in ("auto", "onnx"):
+        from proxy.compress.onnx import OnnxScorer  # heavy; other engines don't need it
+
+        return OnnxScorer(file, label_keep=checkpoint.label_keep, **known)
+    if engine in ("auto", "torch") and {"model.safetensors", "pytorch_model.bin"} & set(files):
+        try:
+            from proxy.compress.torch import TorchScorer  # heavier still, in an extra of its own
+        except ImportError as exc:
+            raise CheckpointError(
+                f"{checkpoint.name} needs PyTorch: pip install 'precis-proxy[torch]'"
+            ) from exc
+        return TorchScorer(
+            checkpoint.path, label_keep=checkpoint.label_keep, precision=precision, **known
         )
-    return OnnxScorer(
-        file,
-        name=checkpoint.name,
-        fingerprint=checkpoint.fingerprint,
-        label_keep=checkpoint.label_keep,
+    raise CheckpointError(
+        f"{checkpoint.name} has no weights for engine {engine} at precision {precision}; "
+        f"it has {', '.join(files)}"
     )

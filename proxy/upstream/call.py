@@ -20,6 +20,10 @@ Render = Callable[[str, Mapping[str, Any]], bytes]
 Header = tuple[bytes, bytes]
 
 
+def _any_model(name: str) -> bool:
+    return True
+
+
 @dataclass(frozen=True, slots=True)
 class Call:
     """One request to go out. Neither its body nor its headers show in ``repr``."""
@@ -37,6 +41,9 @@ class Call:
     stream: bool
     render: Render | None = field(default=None, repr=False)
     """The body for another entry's model; without it every entry gets ``body``."""
+
+    allows: Callable[[str], bool] = field(default=_any_model, repr=False)
+    """Whether the caller may use a public model name; asked of fallbacks."""
 
     def body_for(self, model: str, defaults: Mapping[str, Any]) -> bytes:
         """The body with the provider's model id, and with what the client did not set."""

@@ -95,7 +95,8 @@ class Pool:
         for a name that nobody serves, BadRequest for a call that its provider can't take.
         """
         trip = Trip(call, _now() + self._settings.timeout)
-        for name in (call.model, *self._fallbacks.get(call.model, ())):
+        fallbacks = filter(call.allows, self._fallbacks.get(call.model, ()))
+        for name in (call.model, *fallbacks):
             if await self._settle(trip, self._share(name)):
                 break
         return trip.result()

@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from email.utils import formatdate
 
 import pytest
@@ -382,3 +382,12 @@ async def test_names_that_are_not_written_out_are_looked_up() -> None:
 def test_an_entry_that_leads_nowhere_stops_the_start() -> None:
     with pytest.raises(ConfigError, match=r"'m' .*'api_base' is missing"):
         Pool([entry("m", "hosted_vllm/x")], RouterSettings())
+
+
+async def test_a_fallback_that_the_caller_may_not_use_is_passed_over() -> None:
+    with Recorder() as upstream:
+        upstream.script([Reply(status=500), Reply()])
+        entries = [entry(name=n, api_base=upstream.url) for n in ("first", "second")]
+        async with pool(*entries, num_retries=0, fallbacks=[{"first": ["second"]}]) as models:
+            got = await ask(models, replace(chat("first"), allows=lambda name: name != "second"))
+    assert (got.status, len(upstream.requests)) == (500, 1)
