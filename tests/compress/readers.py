@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from functools import cache
 
+from tokenizers import Tokenizer as HuggingFaceTokenizer
+from tokenizers import models, normalizers, pre_tokenizers, processors
+
 from proxy.compress.compressor import Compressor
 from proxy.compress.draft import Reader
 from proxy.compress.scorer import FakeScorer
 from proxy.compress.tokenize import Tokenizer
-from tokenizers import Tokenizer as HuggingFaceTokenizer
-from tokenizers import models, normalizers, pre_tokenizers, processors
 
 _PIECES = "the of and to is that a in it for with as was on word number compress ##ing ##s".split()
 

@@ -4,11 +4,11 @@ import threading
 
 import numpy as np
 import pytest
+
 from proxy.compress.compressor import Compressor
 from proxy.compress.scorer import Floats, Ints
 from proxy.errors import CheckpointError
 from proxy.types import Mark
-
 from tests.compress.readers import fake, reader
 
 

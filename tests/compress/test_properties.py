@@ -8,9 +8,9 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+
 from proxy.tokens import encoding
 from proxy.types import Compressed, Mark
-
 from tests.compress.readers import fake
 
 WORDS = st.sampled_from(

@@ -1,8 +1,11 @@
 from __future__ import annotations
 
+from itertools import pairwise
+
 import numpy as np
 from hypothesis import given, settings
 from hypothesis import strategies as st
+
 from proxy.compress.windows import cut
 from proxy.compress.words import Units, split
 
@@ -25,7 +28,7 @@ def test_windows_cover_all_tokens_and_keep_to_the_limit(sentences: list[str], li
     units = split(" ".join(sentences))
     cuts = cut(units, np.arange(len(units) + 1), limit, (".",))
     assert [cuts[0].start, cuts[-1].end] == [0, len(units)]
-    assert all(a.end == b.start for a, b in zip(cuts, cuts[1:], strict=False))
+    assert all(a.end == b.start for a, b in pairwise(cuts))
     assert all(0 < w.end - w.start <= limit for w in cuts)
 
 
