@@ -1,7 +1,7 @@
 """Tells whether the classifier can read a text: script, unknown tokens, language.
 
-A heuristic with three signs: tokens that the vocabulary lacks, words that fall into many pieces,
-and the language's commonest words. It errs on the side of leaving text alone.
+A heuristic: tokens that the vocabulary lacks, letters of another script, words that fall into many
+pieces, and the commonest words of English and of its neighbours. It errs on the side of leaving text alone.
 """
 
 from __future__ import annotations
@@ -19,6 +19,12 @@ _ENGLISH = frozenset(
     "the of and to is that it for with as are be this by from or which have not you were they his "
     "her has had their been would will there what when who can our we your them these its into "
     "than then some could if more about but so one all just know".split()
+)
+# And of languages in the same script whose words the pieces happen to fit: Romance ones above all.
+_OTHERS = frozenset(
+    "der das und ist nicht mit dem ein eine für auf von zu im le la les des et une dans pour que "
+    "est du qui se el los las y en del por una para il di che è non gli della een het van niet och "
+    "att det som på med inte de da dos um uma não ao é si lo au aux ne pas sur".split()
 )
 _MIN_WORDS = 12
 _MAX_UNKNOWN = 0.15
@@ -48,7 +54,11 @@ def readable(units: Units, pieces: Ints, unknown: Bools, languages: tuple[str, .
     plain = [index for index in words.tolist() if strings[index].isalpha()]
     if len(plain) < _MIN_WORDS:
         return True
-    common = sum(strings[index].lower() in _ENGLISH for index in plain) / len(plain)
+    lower = [strings[index].lower() for index in plain]
+    common = sum(word in _ENGLISH for word in lower) / len(plain)
+    other = sum(word in _OTHERS for word in lower) / len(plain)
+    if other >= _MIN_COMMON and other > common:
+        return False
     return common >= _MIN_COMMON or float(pieces[plain].mean()) <= _MAX_PIECES
 
 

@@ -16,7 +16,7 @@ Score = Callable[[Ints], Floats]
 
 
 class Work:
-    """The windows of one request. ``cancel`` makes the threads skip what is left of it."""
+    """The windows of one request."""
 
     def __init__(self, tenant: str, windows: Sequence[Ints], done: Callable[[], None]) -> None:
         self.tenant = tenant
@@ -29,9 +29,10 @@ class Work:
         self.missing = len(windows)
         self.done = done
 
-    def cancel(self) -> None:
-        """Forget the windows that no thread has taken yet."""
-        self.cancelled = True
+    @property
+    def waiting(self) -> int:
+        """Tokens of the windows that no thread has taken yet."""
+        return sum(len(ids) for ids in self.windows[self.taken :])
 
 
 class WindowQueue:
@@ -41,7 +42,7 @@ class WindowQueue:
         self._score = score
         self._turns: OrderedDict[str, deque[Work]] = OrderedDict()
         self._change = threading.Condition()
-        self._closed = False
+        self.closed = False
         self.waiting_tokens = 0
         """Tokens of all windows that no thread has taken yet."""
         self._threads = [
@@ -58,10 +59,17 @@ class WindowQueue:
             self.waiting_tokens += work.tokens
             self._change.notify(len(work.windows))
 
+    def cancel(self, work: Work) -> None:
+        """Forget the windows that no thread has taken yet; nothing if all are."""
+        with self._change:
+            if not work.cancelled:
+                work.cancelled = True
+                self.waiting_tokens -= work.waiting
+
     def close(self) -> None:
         """Stop the threads after the windows that they are on."""
         with self._change:
-            self._closed = True
+            self.closed = True
             self._change.notify_all()
         for thread in self._threads:
             thread.join()
@@ -69,10 +77,10 @@ class WindowQueue:
     def _serve(self) -> None:
         while True:
             with self._change:
-                while not (taken := self._take()):
-                    if self._closed:
-                        return
+                while not self.closed and not (taken := self._take()):
                     self._change.wait()
+                if self.closed:
+                    return
                 work, index = taken
             self._run(work, index)
 
@@ -82,18 +90,15 @@ class WindowQueue:
             tenant, works = next(iter(self._turns.items()))
             work = works.popleft()
             index = work.taken
-            left = [] if work.cancelled else work.windows[index:]
-            if work.cancelled:
-                self.waiting_tokens -= sum(len(ids) for ids in work.windows[index:])
-            else:
+            if not work.cancelled:
                 self.waiting_tokens -= len(work.windows[index])
                 work.taken += 1
-            if len(left) > 1:
-                works.append(work)
+                if work.taken < len(work.windows):
+                    works.append(work)
             self._turns.move_to_end(tenant)
             if not works:
                 del self._turns[tenant]
-            if left:
+            if not work.cancelled:
                 return work, index
         return None
 

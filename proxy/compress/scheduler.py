@@ -16,7 +16,7 @@ from proxy.compress.compressor import Compressor
 from proxy.compress.draft import Draft, Job, unchanged
 from proxy.compress.queue import WindowQueue, Work
 from proxy.compress.scorer import Floats
-from proxy.errors import CompressionError, DeadlineExceeded, LimitError
+from proxy.errors import CompressionError, DeadlineExceeded, LimitError, PrecisError
 from proxy.tokens import encoding
 from proxy.types import Compressed, Passage, Rules
 
@@ -79,6 +79,10 @@ class Scheduler:
                 f"compression took longer than the policy's {order.deadline_ms:.0f} ms; raise "
                 "deadline_ms, lower the load, or use a faster model"
             ) from exc
+        except PrecisError:
+            raise
+        except Exception as exc:  # whatever it is, the policy's on_error decides what comes of it
+            raise CompressionError(f"compression failed: {type(exc).__name__}") from exc
 
     async def _compress(self, passages: Sequence[Passage], order: Order) -> tuple[Compressed, ...]:
         started = time.perf_counter()
@@ -137,7 +141,7 @@ class Scheduler:
         try:
             await ready.wait()
         finally:
-            work.cancel()
+            self._queue.cancel(work)
         if work.error is not None:
             raise CompressionError(
                 f"the classifier failed: {type(work.error).__name__}"
