@@ -88,5 +88,6 @@ def serving(config: Mapping[str, Any], folder: Path) -> Iterator[Served]:
             process.terminate()
             code = process.wait(60)
     said = log.read_text()
-    assert '"event": "bug"' not in said and "Traceback" not in said, said
+    bugs = [line for line in said.splitlines() if '"event": "bug"' in line or "Error" in line]
+    assert not bugs and "Traceback" not in said, "\n".join(bugs) or said
     assert code in (0, -15), said

@@ -41,8 +41,8 @@ def test_an_alias_without_v1_is_answered(server: Served, upstream: Recorder) -> 
 
 def test_a_short_request_goes_on_byte_for_byte(server: Served, upstream: Recorder) -> None:
     odd = (
-        b'{ "messages" : [{"content":"caf\\u00e9 \\ud83d\\ude00 \xc3\xa9","role":"user", "x":[]}],\n'
-        b'"model":\t"many/exact", "temperature":1.0e+00, "seed":12345678901234567890123, '
+        b'{ "messages" : [{"content":"caf\\u00e9 \\ud83d\\ude00 \xc3\xa9","role":"user", "x":[]}],'
+        b'\n"model":\t"many/exact", "temperature":1.0e+00, "seed":12345678901234567890123, '
         b'"top_p":0.10, "big":1e400, "zero":-0.0,"logit_bias":{"50256":-100},"unknown":null }\n'
     )
     answer = server.post(odd)
@@ -216,6 +216,7 @@ def test_entries_of_one_name_share_the_load(server: Served, upstream: Recorder) 
     with server.client() as client:
         for _ in range(4):
             client.chat.completions.create(model="pair", messages=HELLO)
-    assert sorted(seen.json["model"] for seen in upstream.requests) == ["first"] * 2 + ["second"] * 2
+    models = sorted(seen.json["model"] for seen in upstream.requests)
+    assert models == ["first", "first", "second", "second"]
     for seen in upstream.requests:
         assert seen.header("authorization") == f"Bearer sk-{seen.json['model']}"

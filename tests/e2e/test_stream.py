@@ -66,9 +66,7 @@ ODD = [b"data: {", b'"a": "\xe2', b"\x82", b'\xac"}\r\n\r\n', b": comment\n\n", 
 
 
 @pytest.mark.parametrize("content_type", ["text/event-stream", "application/octet-stream"])
-def test_a_stream_is_not_looked_into(
-    server: Served, upstream: Recorder, content_type: str
-) -> None:
+def test_a_stream_is_not_looked_into(server: Served, upstream: Recorder, content_type: str) -> None:
     upstream.script([Reply(chunks=ODD, headers={"content-type": content_type})])
     answer = server.post(ASKED)
     assert answer.content == b"".join(ODD)

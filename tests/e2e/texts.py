@@ -6,7 +6,7 @@ from importlib.resources import files
 
 MEETING = (files("proxy.cli") / "demo_data" / "meeting.txt").read_text("utf-8").rstrip("\n")
 
-CODE = '```python\ndef due(pallets: int) -> float:\n    return pallets * 1.25  # not rounded\n```'
+CODE = "```python\ndef due(pallets: int) -> float:\n    return pallets * 1.25  # not rounded\n```"
 DATA = '{"hall": "C", "celsius": [-21, -13.50], "ok": false, "note": null}'
 QUESTION = "Which hall lost its cooling on Thursday night, and what did that cost in the end?"
 FACTS = ("https://example.org/alarms?id=42&x=%20y", "ops@example.org", "$47,300", "02:40", "ERR-17")
