@@ -94,10 +94,7 @@ class Draft:
         found = []
         for window in cuts:
             part = self._units_of(window)
-            units = Units(
-                self.units.text, self.units.starts[part], self.units.ends[part],
-                self.units.intact[part],
-            )  # fmt: skip
+            units = self.units.part(part)
             if language.readable(units, pieces[part], unknown[part], reader.languages):
                 found.append(window)
         return found

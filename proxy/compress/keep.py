@@ -26,6 +26,9 @@ Finish = Callable[[Bools], Bools]
 _EXACT_BELOW = 256
 """Units up to which every candidate is counted with the tokenizer instead of estimated."""
 
+_MOST_MISSED = 0.05
+"""Share by which the estimate may be wrong before it is not trusted even when corrected."""
+
 
 def rank(units: Units, scores: Floats, forced: Bools) -> Ints:
     """Indices of all units, the most worth keeping first: forced, then by score, then in order.
@@ -125,27 +128,31 @@ def choose(order: Ints, always: int, target: int, budget: Budget, final: Finish)
     def mask(length: int) -> Bools:
         return final(position < length)
 
-    measure = budget.count
-    if count > _EXACT_BELOW and _estimates_well(budget, mask, count):
-        measure = budget.estimate
+    measure = _measure(budget, mask, count)
     low, high = 0, count  # the answer lies in [low, high]
     while low < high:
         middle = (low + high + 1) // 2
-        if measure(mask(middle)) <= target:
+        if measure(middle) <= target:
             low = middle
         else:
             high = middle - 1
     return mask(max(low, always, 1))
 
 
-def _estimates_well(budget: Budget, mask: Callable[[int], Bools], count: int) -> bool:
-    # Decided at fixed lengths, not near the target: the same for every rate, so still monotone.
-    for length in (count // 4, count // 2, 3 * count // 4):
-        kept = mask(length)
-        counted = budget.count(kept)
-        if abs(budget.estimate(kept) - counted) > 0.004 * counted:
-            return False
-    return True
+def _measure(budget: Budget, mask: Callable[[int], Bools], count: int) -> Callable[[int], float]:
+    """Tokens of a prefix as a function of its length: counted, or estimated for long texts.
+
+    The estimate is corrected by what it misses at fixed lengths. They don't depend on the target,
+    so the search stays monotone.
+    """
+    if count <= _EXACT_BELOW:
+        return lambda length: budget.count(mask(length))
+    lengths = [count // 4, count // 2, 3 * count // 4]
+    masks = [mask(length) for length in lengths]
+    missed = [budget.count(kept) / max(budget.estimate(kept), 1) for kept in masks]
+    if max(missed) > 1 + _MOST_MISSED or min(missed) < 1 - _MOST_MISSED:
+        return lambda length: budget.count(mask(length))
+    return lambda length: budget.estimate(mask(length)) * np.interp(length, lengths, missed)
 
 
 def percentile(scores: Floats, costs: Ints, rate: float) -> Bools:
@@ -212,61 +219,55 @@ def join(units: Units, kept: Bools) -> tuple[str, tuple[Span, ...]]:
     breaks = np.flatnonzero(np.diff(index) > 1)
     first = np.concatenate([index[:1], index[breaks + 1]])
     last = np.concatenate([index[breaks], index[-1:]])
-    starts, ends = units.starts[first].tolist(), units.ends[last].tolist()
-    spans: list[Span] = []
-    bridges = _Bridges(units)
-    for run, (start, end) in enumerate(zip(starts, ends, strict=True)):
-        if run:
-            bridge = bridges.between(int(last[run - 1]), int(first[run]))
-            if bridge is not None:
-                spans.append(bridge)
-        spans.append((start, end))
+    spans = np.empty((2 * len(first) - 1, 2), dtype=np.int64)
+    spans[::2, 0], spans[::2, 1] = units.starts[first], units.ends[last]
+    spans[1::2] = _bridges(units, last[:-1], first[1:])
     merged = _merge(spans)
     return "".join([text[s:e] for s, e in merged]), merged
 
 
-class _Bridges:
-    """Finds the character of a gap that stands for it in the shorter text."""
-
-    def __init__(self, units: Units) -> None:
-        self.text = units.text
-        self.starts, self.ends = units.starts, units.ends
-        self.kinds = units.kinds
-        self.closing, self.opening = units.closing, units.opening
-
-    def between(self, left: int, right: int) -> Span | None:
-        start, end = int(self.ends[left]), int(self.starts[right])
-        kinds = {int(self.kinds[left]), int(self.kinds[right])}
-        if INTACT in kinds:
-            return self._beside_block(start, end, int(self.kinds[right]) == INTACT)
-        if LINE in kinds or self.opening[left] or self.closing[right] or kinds == {CJK}:
-            return None
-        gap = self.text[start:end]
-        at = gap.find(" ")
-        if at < 0:
-            at = next((i for i, char in enumerate(gap) if char.isspace()), -1)
-        if at < 0 and kinds == {WORD}:
-            at = 0  # "foo—bar—baz" without bar: a mark has to keep the words apart
-        return (start + at, start + at + 1) if at >= 0 else None
-
-    def _beside_block(self, start: int, end: int, block_right: bool) -> Span | None:
-        # The block keeps the white space that stood next to it, say the empty line before it.
-        gap = self.text[start:end]
-        if block_right:
-            return (start + len(gap.rstrip()), end)
-        return (start, end - len(gap.lstrip()))
+def _bridges(units: Units, left: Ints, right: Ints) -> Ints:
+    """What stays of the gaps between the given units, as spans of one character or none."""
+    low, high = units.ends[left], units.starts[right]
+    at = _first_within(units.spaces, low, high)
+    at = np.where(at < 0, _first_within(units.whites, low, high), at)
+    kinds_left, kinds_right = units.kinds[left], units.kinds[right]
+    # "foo—bar—baz" without bar: a mark has to keep the words apart.
+    words = (kinds_left == WORD) & (kinds_right == WORD)
+    at = np.where((at < 0) & words, low, at)
+    bare = (kinds_left == LINE) | (kinds_right == LINE)
+    bare |= (kinds_left == CJK) & (kinds_right == CJK)
+    bare |= units.opening[left] | units.closing[right]
+    start = np.where(bare | (at < 0), high, at)
+    spans = np.stack([start, np.where(start < high, start + 1, high)], axis=1)
+    for index in np.flatnonzero((kinds_left == INTACT) | (kinds_right == INTACT)).tolist():
+        block_right = kinds_right[index] == INTACT
+        spans[index] = _beside_block(units.text, int(low[index]), int(high[index]), block_right)
+    return spans
 
 
-def _merge(spans: list[Span]) -> tuple[Span, ...]:
-    merged: list[Span] = []
-    for start, end in spans:
-        if start == end:
-            continue
-        if merged and merged[-1][1] == start:
-            merged[-1] = (merged[-1][0], end)
-        else:
-            merged.append((start, end))
-    return tuple(merged)
+def _first_within(places: Ints, low: Ints, high: Ints) -> Ints:
+    """For each gap the first of the places in it, or -1."""
+    padded = np.append(places, np.iinfo(np.int64).max)
+    found = padded[np.searchsorted(places, low)]
+    return np.where(found < high, found, -1)
+
+
+def _beside_block(text: str, start: int, end: int, block_right: bool) -> Span:
+    # The block keeps the white space that stood next to it, say the empty line before it.
+    gap = text[start:end]
+    if block_right:
+        return start + len(gap.rstrip()), end
+    return start, end - len(gap.lstrip())
+
+
+def _merge(spans: Ints) -> tuple[Span, ...]:
+    """The spans without empty ones, those that touch made one."""
+    filled = spans[spans[:, 0] < spans[:, 1]]
+    apart = np.flatnonzero(filled[1:, 0] > filled[:-1, 1]) + 1
+    starts = filled[np.concatenate([[0], apart]), 0].tolist()
+    ends = filled[np.concatenate([apart - 1, [len(filled) - 1]]), 1].tolist()
+    return tuple(zip(starts, ends, strict=True))
 
 
 def _gapped(units: Units, clean: str) -> list[str]:

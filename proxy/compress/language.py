@@ -1,7 +1,8 @@
 """Tells whether the classifier can read a text: script, unknown tokens, language.
 
 A heuristic: tokens that the vocabulary lacks, letters of another script, words that fall into many
-pieces, and the commonest words of English and of its neighbours. It errs on the side of leaving text alone.
+pieces, the commonest words of English and of its neighbours. It errs on the side of leaving text
+alone.
 """
 
 from __future__ import annotations

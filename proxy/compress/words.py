@@ -51,6 +51,8 @@ _PATTERN = rf"""
 _UNIT = re.compile(_PATTERN, re.VERBOSE)
 _UNIT_OR_LINE = re.compile(r"\n(?:[ \t\r]*\n)* |" + _PATTERN, re.VERBOSE)
 
+_WHITE = np.array([ord(c) for c in map(chr, range(0x3001)) if c.isspace()], dtype=np.uint32)
+
 WORD, PUNCTUATION, CJK, LINE, INTACT = 0, 1, 2, 3, 4
 _OPENING = "([{<“‘«¿¡„「『（【《"
 _CLOSING = ")]}>”’»,.;:!?%…、。，．：；！？」』）】》،؛؟।"
@@ -69,10 +71,31 @@ class Units:
     def __len__(self) -> int:
         return len(self.starts)
 
+    def part(self, index: slice) -> Units:
+        """Some of the units in a row, with what is already known of them."""
+        part = Units(self.text, self.starts[index], self.ends[index], self.intact[index])
+        part.__dict__.update(strings=self.strings[index], kinds=self.kinds[index])
+        return part
+
     @cached_property
     def strings(self) -> list[str]:
         text = self.text
         return [text[s:e] for s, e in zip(self.starts.tolist(), self.ends.tolist(), strict=True)]
+
+    @cached_property
+    def codes(self) -> npt.NDArray[np.uint32]:
+        """Code points of the text, shape ``(characters,)``."""
+        return np.frombuffer(self.text.encode("utf-32-le", "surrogatepass"), dtype=np.uint32)
+
+    @cached_property
+    def spaces(self) -> Ints:
+        """Where the plain spaces are."""
+        return np.flatnonzero(self.codes == 32)
+
+    @cached_property
+    def whites(self) -> Ints:
+        """Where white space of any kind is."""
+        return np.flatnonzero(np.isin(self.codes, _WHITE))
 
     @cached_property
     def kinds(self) -> npt.NDArray[np.int8]:
