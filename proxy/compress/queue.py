@@ -75,14 +75,17 @@ class WindowQueue:
             thread.join()
 
     def _serve(self) -> None:
-        while True:
-            with self._change:
-                while not self.closed and not (taken := self._take()):
-                    self._change.wait()
-                if self.closed:
-                    return
-                work, index = taken
-            self._run(work, index)
+        while taken := self._next():
+            self._run(*taken)
+
+    def _next(self) -> tuple[Work, int] | None:
+        """The next window, as soon as there is one; None once the queue is closed."""
+        with self._change:
+            while not self.closed:
+                if taken := self._take():
+                    return taken
+                self._change.wait()
+        return None
 
     def _take(self) -> tuple[Work, int] | None:
         """The next window in turn; the lock is held."""
