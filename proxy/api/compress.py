@@ -33,10 +33,11 @@ async def compress_messages(request: Request) -> Response:
 
     receipt = outcome.receipt
     before, after = receipt.tokens_before or 0, receipt.tokens_after or 0
-    rendered = msgspec.json.decode(chat.render(outcome.texts), type=dict[str, msgspec.Raw])
+    sent = parse(chat.render(outcome.texts))
+    start, end = sent.source.span(sent.fields["messages"])
     body = msgspec.json.encode(
         {
-            "messages": rendered["messages"],
+            "messages": msgspec.Raw(sent.body[start:end]),
             "tokens_before": before,
             "tokens_after": after,
             "tokens_saved": before - after,
