@@ -21,10 +21,13 @@ _KEYS = frozenset({"authorization", "api-key", "x-api-key", "cookie"})
 
 def headers_for(visit: Visit) -> tuple[tuple[str, str], ...]:
     """The client's headers less those of this connection, ours, and a tenant's key."""
+    headers = visit.request.headers
     hidden = _STAYS_HERE | _KEYS if visit.tenant else _STAYS_HERE
+    for named in headers.getlist("connection"):  # these are of this connection too
+        hidden = hidden.union(name.strip().lower() for name in named.split(","))
     return tuple(
         (name, value)
-        for name, value in visit.request.headers.items()
+        for name, value in headers.items()
         if name not in hidden and not name.startswith("x-precis-")
     )
 
