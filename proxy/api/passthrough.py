@@ -22,7 +22,7 @@ class _Named(msgspec.Struct):
 
 
 _MODEL_FIELD = re.compile(
-    rb"""(?i)\bname\s*=\s*["']?model["']?\s*(?:;[^\r\n]{0,200})?"""
+    rb"""(?i)\bname[ \t]*=[ \t]*["']?model["']?[ \t]*(?:;[^\r\n]{0,200})?"""
     rb"""(?:\r?\n[^\r\n]{1,200}){0,8}\r?\n\r?\n([^\r\n]*)"""
 )
 """The field ``model`` of a multipart form, such as an audio transcription's; bounded, so that time
