@@ -76,7 +76,7 @@ def build(config: Config, compressor: Compressor | None = None) -> Starlette:
         scheduler=Scheduler(compressor, max_queue_tokens=settings.max_queue_tokens),
         pool=Pool(config.model_list, config.router_settings, entries.find),
         receipts=Receipts(),
-        metrics=Metrics(),
+        metrics=Metrics(entries.names()),
         started=int(time.time()),
     )
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
+
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
 
 from proxy.ledger.receipts import Receipt
@@ -14,7 +16,9 @@ class Metrics:
 
     content_type = "text/plain; version=0.0.4; charset=utf-8"
 
-    def __init__(self) -> None:
+    def __init__(self, models: Collection[str] = ()) -> None:
+        """``models``: the names that may become labels, for what a client makes up must not."""
+        self._models = frozenset(models)
         self.registry = CollectorRegistry()
         self.requests = Counter(
             "precis_requests_total",
@@ -53,8 +57,9 @@ class Metrics:
         )
 
     def count(self, receipt: Receipt, status: int) -> None:
-        """Count one answered request. ``model`` is one of model_list's, so labels are bounded."""
-        who = (receipt.tenant, receipt.model)
+        """Count one answered request. A model that is not written out in the file is "other"."""
+        model = receipt.model if receipt.model in self._models else "other"
+        who = (receipt.tenant, model)
         self.requests.labels(*who, receipt.decision, str(status)).inc()
         if receipt.tokens_before is not None and receipt.tokens_after is not None:
             self.tokens_before.labels(*who).inc(receipt.tokens_before)

@@ -47,16 +47,23 @@ class Receipt:
 
 
 class Receipts:
-    """The latest receipts, in memory; the oldest go first."""
+    """The latest receipts, in memory; the oldest go first.
 
-    def __init__(self, size: int = 10_000) -> None:
-        self._size = size
+    ``spans`` bounds their masks together, which for long prompts are nearly all of their size: a
+    span takes some 120 bytes.
+    """
+
+    def __init__(self, size: int = 10_000, spans: int = 500_000) -> None:
+        self._size, self._spans = size, spans
+        self._held = 0
         self._kept: OrderedDict[str, Receipt] = OrderedDict()
 
     def add(self, receipt: Receipt) -> None:
         self._kept[receipt.id] = receipt
-        if len(self._kept) > self._size:
-            self._kept.popitem(last=False)
+        self._held += _spans(receipt)
+        while len(self._kept) > self._size or (self._held > self._spans and len(self._kept) > 1):
+            _, oldest = self._kept.popitem(last=False)
+            self._held -= _spans(oldest)
 
     def get(self, receipt_id: str, tenant: str) -> Receipt:
         """The receipt, if it is this tenant's.
@@ -67,7 +74,11 @@ class Receipts:
         if receipt is None or receipt.tenant != tenant:
             raise NotFound(
                 "No such receipt: ids come from the x-precis-request-id header, and this server "
-                f"keeps the latest {self._size} in memory.",
+                f"keeps the latest {self._size} at most, in memory.",
                 code="receipt_not_found",
             )
         return receipt
+
+
+def _spans(receipt: Receipt) -> int:
+    return sum(len(done.kept) for done in receipt.messages)
