@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import hashlib
 import time
 from collections import Counter
@@ -66,9 +67,23 @@ async def compress(
         if policy.on_error == "fail":
             raise
         failure = _failure(exc)
-        count = encoding(encoding_name).count
-        return tuple(unchanged(p.text, count(p.text), failure) for p in passages), failure
-    return tuple(map(verify, passages, results)), ""
+        return await asyncio.to_thread(_as_it_came, passages, encoding_name, failure), failure
+    if sum(len(passage.text) for passage in passages) <= _READ_ON_LOOP:
+        return _verified(passages, results), ""
+    return await visit.parts.scheduler.in_thread(_verified, passages, results), ""
+
+
+def _verified(
+    passages: tuple[Passage, ...], results: tuple[Compressed, ...]
+) -> tuple[Compressed, ...]:
+    return tuple(map(verify, passages, results))
+
+
+def _as_it_came(
+    passages: tuple[Passage, ...], encoding_name: str, reason: str
+) -> tuple[Compressed, ...]:
+    count = encoding(encoding_name).count
+    return tuple(unchanged(p.text, count(p.text), reason) for p in passages)
 
 
 def _failure(exc: CompressionError | LimitError) -> str:
