@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import hashlib
 import time
+import traceback
 from collections import Counter
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
@@ -67,6 +68,7 @@ async def compress(
         if policy.on_error == "fail":
             raise
         failure = _failure(exc)
+        log.warning("failed open", id=visit.id, reason=failure, error=_cause(exc))
         return await asyncio.to_thread(_as_it_came, passages, encoding_name, failure), failure
     if sum(len(passage.text) for passage in passages) <= _READ_ON_LOOP:
         return _verified(passages, results), ""
@@ -84,6 +86,13 @@ def _as_it_came(
 ) -> tuple[Compressed, ...]:
     count = encoding(encoding_name).count
     return tuple(unchanged(p.text, count(p.text), reason) for p in passages)
+
+
+def _cause(exc: Exception) -> str:
+    """The kind of the first error and where it arose; its message may quote the prompt."""
+    first = exc.__cause__ or exc
+    place = traceback.extract_tb(first.__traceback__)[-1]
+    return f"{type(first).__name__} at {place.filename}:{place.lineno}"
 
 
 def _failure(exc: CompressionError | LimitError) -> str:
