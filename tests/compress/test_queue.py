@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 import numpy as np
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from proxy.compress.queue import WindowQueue, Work
@@ -142,6 +142,7 @@ def test_closing_waits_for_the_windows_in_work_alone() -> None:
     assert gate.order == [1]
 
 
+@settings(max_examples=30)  # each starts a thread
 @given(
     st.lists(st.tuples(st.sampled_from("abc"), st.integers(1, 6), st.booleans()), max_size=8),
 )
