@@ -17,6 +17,9 @@ from rich.console import Console
 from rich.table import Table
 
 RESULTS = Path("bench-results")
+BUSY = 1.0
+"""Load average before the start over which times can't be trusted."""
+CAVEAT = "ratios and CPU times hold, milliseconds and seconds are too long."
 
 
 @dataclass(frozen=True)
@@ -58,6 +61,14 @@ def machine() -> dict[str, Any]:
         "load": [round(value, 2) for value in load],
         "time": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()),
     }
+
+
+def show_end(console: Console, before: Mapping[str, Any], file: Path) -> None:
+    """Where the results are, and whether other work on the machine was in the way."""
+    after = machine()
+    console.print(f"load {before['load']} before, {after['load']} after; results: {file}")
+    if before["load"] and before["load"][0] > BUSY:
+        console.print(f"[yellow]The machine was busy before the start: {CAVEAT}")
 
 
 def show_marks(console: Console, marks: Sequence[Mark]) -> bool:

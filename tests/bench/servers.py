@@ -39,7 +39,7 @@ class Server:
     def __init__(self, recipe: Recipe, folder: Path) -> None:
         self.name = recipe.name
         self.port = free_port()
-        self._log = (folder / f"{recipe.name.replace(' ', '-')}.log").open("ab")
+        self._log = (folder / f"{recipe.name.replace(' ', '-')}.log").open("wb")
         command = [part.format(port=self.port) for part in recipe.command]
         started = time.perf_counter()
         self.process = subprocess.Popen(

@@ -21,6 +21,8 @@ class Start:
 
     ready_s: list[float]
     """Seconds from the start of the process until ``/health/readiness`` says 200."""
+    cpu_ready_s: float
+    """Processor seconds until then: what ``ready_s`` comes to where nothing else runs."""
     rss_ready_mb: float
     rss_used_mb: float
     """After long prompts were compressed; 0 where nothing is compressed."""
@@ -33,23 +35,22 @@ def measure_starts(
     recipes = [servers.precis(folder, upstream_port, model=model, compressing=True)]
     if with_peers:
         recipes.append(servers.litellm(folder, upstream_port))
-    seen: dict[str, list[tuple[float, float, float]]] = {r.name: [] for r in recipes}
+    seen: dict[str, list[tuple[float, ...]]] = {recipe.name: [] for recipe in recipes}
     for number in range(count + 1):
         for recipe in recipes:
             with Server(recipe, folder) as server:
-                ready = server.rss_mb()
-                used = 0.0
+                cpu, idle, used = server.cpu_s(), server.rss_mb(), 0.0
                 if recipe is recipes[0] and number == count:
                     _compress(server)
                     used = server.rss_mb()
             if number:
-                seen[recipe.name].append((server.ready_s, ready, used))
+                seen[recipe.name].append((server.ready_s, cpu, idle, used))
     return {name: _start(rows) for name, rows in seen.items()}
 
 
-def _start(rows: list[tuple[float, float, float]]) -> Start:
-    ready, idle, used = zip(*rows, strict=True)
-    return Start(list(ready), median(idle), max(used))
+def _start(rows: list[tuple[float, ...]]) -> Start:
+    ready, cpu, idle, used = zip(*rows, strict=True)
+    return Start(list(ready), median(cpu), median(idle), max(used))
 
 
 def _compress(server: Server) -> None:
