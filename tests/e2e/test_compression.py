@@ -156,8 +156,9 @@ def test_a_deadline_that_is_missed_sends_the_original(server: Served, upstream: 
     assert headers["x-precis-decision"] == "failed-open"
     assert headers["x-precis-reason"] == "deadline"
     assert upstream.requests[0].json["messages"][0]["content"] == REPORT
-    receipt = server.client().get(f"/receipts/{headers['x-precis-request-id']}", cast_to=object)
-    assert receipt["stable"] is False  # type: ignore[index]
+    with server.client() as client:
+        receipt: Any = client.get(f"/receipts/{headers['x-precis-request-id']}", cast_to=object)
+    assert receipt["stable"] is False
 
 
 def test_a_deadline_that_is_missed_can_fail(server: Served, upstream: Recorder) -> None:
