@@ -225,10 +225,10 @@ def main(argv: Sequence[str] | None = None) -> int:
     rounds = 1 if wish.quick else wish.rounds
     texts = _texts(wish.text, lengths)
     small = {min(texts): texts[min(texts)]}  # the mBERT shape takes ten times as long
-    minilm = measure("minilm", wish, texts, rounds)
-    mbert = measure("mbert", wish, small, min(rounds, 3))
     base = "llmlingua" if wish.peers != "none" else ""
+    minilm = measure("minilm", wish, texts, rounds)
     show(console, "MiniLM-L6 shape: tokens/s, rate 0.5", minilm, base)
+    mbert = measure("mbert", wish, small, min(rounds, 3))
     show(console, "mBERT shape (builtin: its own): tokens/s, rate 0.5", mbert, base)
     found = marks(minilm, mbert)
     reached = report.show_marks(console, found)
