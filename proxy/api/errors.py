@@ -27,6 +27,7 @@ async def on_precis_error(request: Request, exc: Exception) -> Response:
         param=exc.param,
         tenant=visit.tenant_name if visit else "",
     )
+    request.app.state.parts.metrics.errors.labels(exc.code).inc()
     headers = {"x-precis-request-id": request_id}
     return JSONResponse(exc.body(), status_code=exc.status, headers=headers)
 

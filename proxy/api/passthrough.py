@@ -28,6 +28,9 @@ _MODEL_FIELD = re.compile(
 """The field ``model`` of a multipart form, such as an audio transcription's; bounded, so that time
 stays linear in the body."""
 
+_ODD_SEGMENT = re.compile(r"//|/\.{1,2}(?:/|$)")
+"""Some upstreams resolve such paths, and then they are a way around our own routes."""
+
 
 async def pass_through(request: Request) -> Response:
     """Embeddings, files, images, ...: to the entry of the body's model, else to the first one.
@@ -35,6 +38,8 @@ async def pass_through(request: Request) -> Response:
     A tenant with an allow-list may only name models that are on it.
     """
     now = visit(request)
+    if _ODD_SEGMENT.search(request.url.path):
+        raise HTTPException(404)
     body = await read_body(now)
     models = _models_in(request, body)
     if now.tenant:

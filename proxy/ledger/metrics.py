@@ -26,6 +26,12 @@ class Metrics:
             ("tenant", "model", "decision", "status"),
             registry=self.registry,
         )
+        self.errors = Counter(
+            "precis_errors_total",
+            "Requests that ended in an error of ours, by its code.",
+            ("code",),
+            registry=self.registry,
+        )
         self.tokens_before = Counter(
             "precis_prompt_tokens_before_total",
             "Prompt tokens of policy-covered requests as they came.",
