@@ -45,9 +45,13 @@ class Encoding:
 
     @functools.cached_property
     def _token_lengths(self) -> npt.NDArray[np.int64]:
+        # Private, but the public way asks for each of 100,000 tokens by itself, at start-up.
+        ranks = self._core._mergeable_ranks
         lengths = np.zeros(self._core.n_vocab, dtype=np.int64)
-        for token in self._core.token_byte_values():
-            lengths[self._core.encode_single_token(token)] = len(token)
+        count = len(ranks)
+        lengths[np.fromiter(ranks.values(), np.int64, count)] = np.fromiter(
+            map(len, ranks), np.int64, count
+        )
         return lengths
 
 

@@ -13,8 +13,6 @@ from contextlib import contextmanager
 from importlib.resources import files
 from typing import Any
 
-import httpx
-import openai
 import typer
 from rich.console import Console
 from rich.panel import Panel
@@ -28,6 +26,9 @@ _LISTENS = re.compile(r"running on (http://\S+)")
 
 def demo() -> None:
     """Send a long document with a question to `model: echo` and show what reached the model."""
+    import httpx  # heavy, both, and every other command does without
+    import openai
+
     console = Console(highlight=False)
     document = (files("proxy.cli") / "demo_data" / "meeting.txt").read_text("utf-8").rstrip("\n")
     with _serving() as url:
