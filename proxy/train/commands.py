@@ -151,7 +151,8 @@ def _with_llm(settings: JudgeSettings, yes: bool, console: Console) -> bool:
         return yes or typer.confirm("Go on?", err=True)
 
     report = judge(settings, confirm, console)
-    tell(console, settings, report)
+    if not report.left:
+        tell(console, settings, report)
     return bool(report.left or report.failed)
 
 

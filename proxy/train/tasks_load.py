@@ -106,7 +106,9 @@ def gsm8k(data: Data, task: Task) -> Iterator[Example]:
     between two), or the first ones of ``train.jsonl``, in that form.
     """
     found = tables(data, task.hub)
-    test = [table for table in found if table.name != "train"]
+    # The repository has a "socratic" variant of each file beside it.
+    test = [table for table in found if table.name == "test"]
+    test = test or [table for table in found if not table.name.startswith("train")]
     if not test:
         raise ConfigError([f"{data.place}: only training problems; give the test problems"])
     demos = _gsm8k_demos(data, found)

@@ -155,18 +155,24 @@ class TestRows:
             load(task, self.one(tmp_path, row))
 
     def test_private_answers_are_told_apart(self, tmp_path: Path) -> None:
-        row = {"id": "1", "input": "abc", "output": None}
+        row: dict[str, Any] = {"id": "1", "input": "abc", "output": None}
         row |= {"document_start_index": 0, "document_end_index": 3}
         published.lines(tmp_path / "qasper" / "test.jsonl", [row])
         with pytest.raises(ConfigError, match="private, use validation"):
             load("zero-scrolls", tmp_path)
 
     def test_a_document_outside_its_input_is_named(self, tmp_path: Path) -> None:
-        row = {"id": "1", "input": "abc", "output": "x"}
+        row: dict[str, Any] = {"id": "1", "input": "abc", "output": "x"}
         row |= {"document_start_index": 0, "document_end_index": 4}
         published.lines(tmp_path / "qasper" / "validation.jsonl", [row])
         with pytest.raises(ConfigError, match="document_end_index is 4"):
             load("zero-scrolls", tmp_path)
+
+    def test_gsm8k_s_other_files_are_no_test_problems(self, tmp_path: Path) -> None:
+        place = published.gsm8k(tmp_path)
+        for name in ("train_socratic", "test_socratic"):
+            published.lines(place / f"{name}.jsonl", [{"question": "q", "answer": "#### 1"}])
+        assert [example.id for example in load("gsm8k", place)] == ["test/0"]
 
     def test_bbh_demonstrations_come_as_lines_too(self, tmp_path: Path) -> None:
         place = published.bbh(tmp_path)

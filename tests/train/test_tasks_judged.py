@@ -14,7 +14,7 @@ from proxy.errors import ConfigError, UpstreamError
 from proxy.tokens import encoding
 from proxy.train.distill_cost import Price
 from proxy.train.distill_journal import read_rows
-from proxy.train.judge import JudgeReport, judge
+from proxy.train.judge import Budget, JudgeReport, judge
 from proxy.train.judge_plan import Goal, JudgeSettings, plan, truncate
 from proxy.train.judge_report import Line
 from proxy.train.tasks import TASKS, find
@@ -267,12 +267,12 @@ class TestRun:
         with serving(teacher) as url:
             settings = settings_for("meetingbank-qa", place, tmp_path / "out", url)
             told: list[str] = []
-            report = judge(
-                settings,
-                lambda budget: bool(told.append(budget.sentence())),
-                QUIET,
-                published.compressor(),
-            )
+
+            def decline(budget: Budget) -> bool:
+                told.append(budget.sentence())
+                return False
+
+            report = judge(settings, decline, QUIET, published.compressor())
         assert report.left == 6 and not teacher.asked
         assert told[0].startswith("6 trials, 6 questions to ask") and "at most $0.00" in told[0]
 
