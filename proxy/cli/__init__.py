@@ -9,6 +9,7 @@ from proxy.cli.compress import compress
 from proxy.cli.demo import demo
 from proxy.cli.keys import keys_app
 from proxy.cli.serve import serve
+from proxy.cli.train import train_app
 
 app = typer.Typer(
     help="An OpenAI-compatible proxy that shortens long prompts on their way to the model.",
@@ -21,6 +22,7 @@ app.command()(check)
 app.command()(demo)
 app.command()(compress)
 app.add_typer(keys_app, name="keys")
+app.add_typer(train_app, name="train")
 
 
 def main() -> None:
