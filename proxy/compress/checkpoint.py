@@ -6,8 +6,8 @@ and hub ids. Runs nothing; the engines do.
 
 from __future__ import annotations
 
-import hashlib
 import json
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -15,11 +15,24 @@ from typing import Any
 
 from tokenizers import Tokenizer as HuggingFaceTokenizer
 
+from proxy.compress import cache, hub, weights
 from proxy.compress.tokenize import Tokenizer
 from proxy.errors import CheckpointError
 
 SHIPPED = {"builtin": "builtin", "builtin-fast": "builtin_fast"}
+WINDOW = 512
+"""Most tokens of a window where a checkpoint's card does not say: what LLMLingua-2 trains with.
+Attention costs the square of it, so models that could read 8,192 are not asked to."""
 _MODELS = Path(__file__).parent.parent / "models"
+_VOCABULARIES = (
+    "vocab.txt", "vocab.json", "merges.txt", "bpe.codes", "spm.model", "spiece.model",
+    "sentencepiece.bpe.model", "tokenizer.model",
+)  # fmt: skip
+# These count positions from padding_idx + 1, so as many of their embeddings are never used.
+_OFFSET = frozenset(
+    "roberta xlm-roberta xlm-roberta-xl roberta-prelayernorm camembert data2vec-text ibert "
+    "longformer luke mluke mpnet xmod".split()
+)
 
 
 @dataclass(frozen=True)
@@ -36,11 +49,17 @@ class Checkpoint:
     @property
     def window(self) -> int:
         """Most tokens of one window, special tokens included."""
-        positions = int(self.config.get("max_position_embeddings", 512))
-        # RoBERTa and XLM-R count positions from padding_idx + 1.
-        if self.config.get("model_type") in ("roberta", "xlm-roberta", "camembert"):
-            positions -= int(self.config.get("pad_token_id", 1)) + 1
-        return min(int(self.card.get("window", 512)), positions)
+        positions = int(self.config.get("max_position_embeddings") or WINDOW)
+        if self.config.get("model_type") in _OFFSET:
+            padding = self.config.get("pad_token_id")
+            positions -= 1 + (1 if padding is None else int(padding))
+        return min(int(self.card.get("window", WINDOW)), positions, self._tokenizer_limit)
+
+    @cached_property
+    def _tokenizer_limit(self) -> int:
+        file = self.path / "tokenizer_config.json"
+        settings = _read_json(file, self.name) if file.is_file() else {}
+        return int(settings.get("model_max_length") or 1e30)  # as transformers writes for "none"
 
     @property
     def label_keep(self) -> int:
@@ -54,66 +73,113 @@ class Checkpoint:
 
     @cached_property
     def fingerprint(self) -> str:
-        """SHA-256, shortened, of the weights and the tokenizer: changes when scores may."""
-        digest = hashlib.sha256()
-        for file in (*self.weights(), self.path / "tokenizer.json"):
-            digest.update(file.read_bytes())
-        return digest.hexdigest()[:16]
+        """SHA-256, shortened, of configuration, weights and tokenizer: changes if scores may."""
+        names = ("config.json", "precis.json", *self._vocabulary)
+        files = [self.path / name for name in names]
+        return weights.digest([*filter(Path.is_file, files), *self.weights()])[:16]
+
+    @property
+    def _vocabulary(self) -> tuple[str, ...]:
+        whole = (self.path / "tokenizer.json").is_file()
+        return ("tokenizer.json",) if whole else ("tokenizer_config.json", *_VOCABULARIES)
+
+    @property
+    def onnx(self) -> dict[str, Path]:
+        """Its ONNX files by precision."""
+        return weights.onnx_files(self.path)
+
+    @property
+    def torch(self) -> tuple[Path, ...]:
+        """The files with its PyTorch weights."""
+        return weights.torch_files(self.path)
 
     def weights(self) -> tuple[Path, ...]:
         """The weight files that are there, the smallest first."""
-        names = ("model_int8.onnx", "model.onnx", "model.safetensors", "pytorch_model.bin")
-        return tuple(self.path / name for name in names if (self.path / name).is_file())
+        return (*self.onnx.values(), *self.torch)
 
-    def tokenizer(self) -> Tokenizer:
-        """Its tokenizer. Raises CheckpointError if tokenizer.json is missing or damaged."""
+    def tokenizer(self, cache_folder: Path | None = None) -> Tokenizer:
+        """Its tokenizer; one without tokenizer.json is converted by transformers, once.
+
+        Raises CheckpointError if it is missing, damaged, or knows more tokens than the model.
+        """
         file = self.path / "tokenizer.json"
         if not file.is_file():
-            raise CheckpointError(
-                f"{self.name}: no tokenizer.json in {self.path}; save it there with "
-                "AutoTokenizer.from_pretrained(...).save_pretrained(...)"
-            )
+            folder = cache_folder or cache.default({})
+            key = f"{self.fingerprint}-tokenizer"
+            file = cache.entry(folder, key, self._convert) / "tokenizer.json"
         try:
             inner = HuggingFaceTokenizer.from_file(str(file))
         except Exception as exc:  # tokenizers raises bare Exception for a file it can't read
             raise CheckpointError(f"{file} is damaged: {exc}") from exc
+        known = int(self.config.get("vocab_size") or inner.get_vocab_size())
+        if inner.get_vocab_size() > known or inner.id_to_token(known) is not None:
+            raise CheckpointError(
+                f"{self.name}: its tokenizer has {inner.get_vocab_size()} tokens, its model only "
+                f"{known}; one of them is another checkpoint's"
+            )
         return Tokenizer(inner, _unknown_token(file))
+
+    def _convert(self, folder: Path) -> None:
+        there = [name for name in _VOCABULARIES if (self.path / name).is_file()]
+        if not there:
+            raise CheckpointError(
+                f"{self.name}: no tokenizer.json in {self.path}, nor another vocabulary; save it "
+                "there with AutoTokenizer.from_pretrained(...).save_pretrained(...)"
+            )
+        to_file = _converter(f"{self.name} has {', '.join(there)} but no tokenizer.json")
+        to_file(self.path, folder / "tokenizer.json")
 
 
 def find(model: str) -> Checkpoint:
     """The checkpoint called ``model``: a shipped name, a directory, or a hub id.
 
-    Raises CheckpointError that says what is missing.
+    Raises CheckpointError that says what is missing or wrong.
     """
-    path = _MODELS / SHIPPED[model] if model in SHIPPED else Path(model).expanduser()
-    if not path.is_dir():
-        path = _download(model)
+    name, path = _locate(model)
     config = _read_json(path / "config.json", model)
     card = _read_json(path / "precis.json", model) if (path / "precis.json").is_file() else {}
-    checkpoint = Checkpoint(model if model in SHIPPED else path.name, path, config, card)
-    if not checkpoint.weights():
-        raise CheckpointError(
-            f"{model}: no weights in {path}; expected model_int8.onnx, model.onnx, "
-            "model.safetensors or pytorch_model.bin"
-        )
+    checkpoint = Checkpoint(name, path, config, card)
+    _check(checkpoint)
     return checkpoint
 
 
-def _download(model: str) -> Path:
+def _locate(model: str) -> tuple[str, Path]:
+    if model in SHIPPED:
+        return model, _MODELS / SHIPPED[model]
+    path = Path(model).expanduser()
+    if path.is_dir():
+        return path.resolve().name, path
+    if path.is_file():
+        raise CheckpointError(f"{model} is a file; give the directory that it is in")
     if model.count("/") != 1 or model.startswith((".", "/", "~")):
-        known = ", ".join(SHIPPED)
-        raise CheckpointError(f"no model {model!r}: give {known}, a directory or a hub id")
-    from huggingface_hub import snapshot_download  # heavy, and only for hub ids
-    from huggingface_hub.errors import HfHubHTTPError, LocalEntryNotFoundError
-
-    wanted = ["*.json", "*.txt", "*.model", "*.safetensors", "*.onnx", "pytorch_model.bin"]
-    try:
-        return Path(snapshot_download(model, allow_patterns=wanted))
-    except (HfHubHTTPError, LocalEntryNotFoundError, OSError) as exc:
         raise CheckpointError(
-            f"could not fetch {model!r} from the hub ({type(exc).__name__}); check the name and "
-            "the network, or download it elsewhere and give its directory"
-        ) from exc
+            f"no model {model!r}: give {', '.join(SHIPPED)}, a directory that exists or a hub id"
+        )
+    return model, hub.fetch(model)
+
+
+def _check(checkpoint: Checkpoint) -> None:
+    name, config = checkpoint.name, checkpoint.config
+    kinds = config.get("architectures") or []
+    if kinds and not any("ForTokenClassification" in str(kind) for kind in kinds):
+        raise CheckpointError(
+            f"{name} is no token classifier: its config.json says {', '.join(map(str, kinds))}; "
+            "train one from it with precis train"
+        )
+    labels = len(config.get("id2label") or ()) or int(config.get("num_labels") or 2)
+    if labels != 2:
+        raise CheckpointError(
+            f"{name} has {labels} labels; LLMLingua-2's format has 2, drop and keep"
+        )
+    if not checkpoint.weights():
+        raise CheckpointError(
+            f"{name}: no weights in {checkpoint.path}; expected model_int8.onnx, model.onnx, "
+            "model.safetensors or pytorch_model.bin"
+        )
+    for file in checkpoint.weights():
+        weights.check(file)
+    if checkpoint.window < 16:
+        raise CheckpointError(f"{name}: windows of {checkpoint.window} tokens are too short to use")
 
 
 def _read_json(file: Path, model: str) -> dict[str, Any]:
@@ -126,6 +192,17 @@ def _read_json(file: Path, model: str) -> dict[str, Any]:
     if not isinstance(value, dict):
         raise CheckpointError(f"{file} must hold a JSON object")
     return value
+
+
+def _converter(why: str) -> Callable[[Path, Path], None]:
+    try:
+        from proxy.compress.convert import to_tokenizer_json  # heavy, and rarely needed
+    except ImportError as exc:
+        raise CheckpointError(
+            f"{why}; to convert it: pip install 'precis-proxy[torch]', or save it with "
+            "AutoTokenizer.from_pretrained(...).save_pretrained(...) elsewhere"
+        ) from exc
+    return to_tokenizer_json
 
 
 def _unknown_token(tokenizer_json: Path) -> str | None:

@@ -7,12 +7,13 @@ import time
 from collections.abc import Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
+from pathlib import Path
 from typing import Any, Self
 
-from proxy.compress.checkpoint import Checkpoint, find
+from proxy.compress.checkpoint import find
 from proxy.compress.draft import Draft, Job, Reader, unchanged
+from proxy.compress.engine import open_scorer
 from proxy.compress.scorer import Floats, Ints, Scorer
-from proxy.errors import CheckpointError
 from proxy.tokens import DEFAULT_ENCODING, encoding
 from proxy.types import Compressed, Mark, Rules
 
@@ -34,14 +35,17 @@ class Compressor:
         engine: str = "auto",
         precision: str = "auto",
         threads: int | None = None,
+        cache: Path | None = None,
     ) -> Self:
         """The classifier called ``model``: ``builtin``, ``builtin-fast``, a directory or a hub id.
 
-        Raises CheckpointError if it cannot be used.
+        ``cache`` is where a model that has to be exported to ONNX is kept; the user's own cache
+        directory if not given. Raises CheckpointError if the classifier cannot be used.
         """
         checkpoint = find(model)
-        scorer = _engine(checkpoint, engine, precision)
-        reader = Reader(checkpoint.tokenizer(), checkpoint.window, checkpoint.languages)
+        tokenizer = checkpoint.tokenizer(cache)
+        scorer = open_scorer(checkpoint, tokenizer, engine, precision, cache)
+        reader = Reader(tokenizer, checkpoint.window, checkpoint.languages)
         return cls(scorer, reader, threads=threads)
 
     @property
@@ -119,30 +123,3 @@ class Compressor:
         """Chooses from the scored draft."""
         result = draft.finish(scores, self.reader.tokenizer, encoding(encoding_name))
         return replace(result, model=self.scorer.name)
-
-
-def _engine(checkpoint: Checkpoint, engine: str, precision: str) -> Scorer:
-    """The scorer for a checkpoint: ONNX where it has a file for it, else torch."""
-    names = {"int8": ("model_int8.onnx",), "fp32": ("model.onnx",), "bf16": ()}
-    wanted = names.get(precision, ("model_int8.onnx", "model.onnx"))
-    files = {file.name: file for file in checkpoint.weights()}
-    file = next((files[name] for name in wanted if name in files), None)
-    known = {"name": checkpoint.name, "fingerprint": checkpoint.fingerprint}
-    if file is not None and engine in ("auto", "onnx"):
-        from proxy.compress.onnx import OnnxScorer  # heavy; other engines don't need it
-
-        return OnnxScorer(file, label_keep=checkpoint.label_keep, **known)
-    if engine in ("auto", "torch") and {"model.safetensors", "pytorch_model.bin"} & set(files):
-        try:
-            from proxy.compress.torch import TorchScorer  # heavier still, in an extra of its own
-        except ImportError as exc:
-            raise CheckpointError(
-                f"{checkpoint.name} needs PyTorch: pip install 'precis-proxy[torch]'"
-            ) from exc
-        return TorchScorer(
-            checkpoint.path, label_keep=checkpoint.label_keep, precision=precision, **known
-        )
-    raise CheckpointError(
-        f"{checkpoint.name} has no weights for engine {engine} at precision {precision}; "
-        f"it has {', '.join(files)}"
-    )

@@ -1,4 +1,4 @@
-"""The ONNX Runtime engine, and the only file that imports it.
+"""The ONNX Runtime engine, and the only file that imports it; also fuses and quantizes.
 
 One window a call, unpadded, one thread a call, as many calls in parallel as there are cores: on a
 CPU that is faster than batches, and a window's scores can't depend on its neighbours (dynamic int8
@@ -7,6 +7,8 @@ takes its scale over the whole input).
 
 from __future__ import annotations
 
+import logging
+import shutil
 from pathlib import Path
 
 import numpy as np
@@ -15,11 +17,17 @@ import onnxruntime
 from proxy.compress.scorer import Floats, Ints
 from proxy.errors import CheckpointError
 
+_FUSED = frozenset("bert roberta xlm-roberta camembert distilbert".split())
+"""Families with BERT's attention, whose pattern the optimizer finds."""
+_LIMIT = 1_900_000_000
+"""Bytes that one ONNX file may have, with room for its graph; more goes into a second file."""
+
 
 class OnnxScorer:
     """A token classifier as an ONNX file: ``input_ids``, ``attention_mask`` -> ``logits``."""
 
     def __init__(self, file: Path, *, name: str, fingerprint: str, label_keep: int = 1) -> None:
+        """Raises CheckpointError if the file is damaged or is no classifier with two labels."""
         options = onnxruntime.SessionOptions()
         options.intra_op_num_threads = 1
         options.inter_op_num_threads = 1
@@ -36,18 +44,81 @@ class OnnxScorer:
         self._keep, self._drop = label_keep, 1 - label_keep
         self.name = name
         self.fingerprint = fingerprint
+        self._try(file)
 
     def _outputs(self) -> set[str]:
         return {node.name for node in self._session.get_outputs()}
 
+    def _try(self, file: Path) -> None:
+        try:
+            logits = self._logits(np.zeros(3, dtype=np.int64))
+        except Exception as exc:  # as above
+            raise CheckpointError(f"{file} can't be run as a token classifier: {exc}") from exc
+        if logits.shape != (3, 2):
+            raise CheckpointError(
+                f"{file} gives logits of shape {logits.shape} for 3 tokens; LLMLingua-2's format "
+                "has 2 a token, drop and keep"
+            )
+
     def score(self, ids: Ints) -> Floats:
         """P(keep) of each token, shape ``(tokens,)``."""
+        logits = self._logits(ids)
+        gap = logits[:, self._drop] - logits[:, self._keep]
+        scores: Floats = (1.0 / (1.0 + np.exp(gap))).astype(np.float32)
+        return scores
+
+    def _logits(self, ids: Ints) -> Floats:
         feed = {"input_ids": ids[None, :]}  # (1, tokens)
         if "attention_mask" in self._inputs:
             feed["attention_mask"] = np.ones_like(feed["input_ids"])
         if "token_type_ids" in self._inputs:
             feed["token_type_ids"] = np.zeros_like(feed["input_ids"])
-        logits = self._session.run(["logits"], feed)[0][0]  # (tokens, 2)
-        gap = logits[:, self._drop] - logits[:, self._keep]
-        scores: Floats = (1.0 / (1.0 + np.exp(gap))).astype(np.float32)
-        return scores
+        logits: Floats = self._session.run(["logits"], feed)[0][0]  # (tokens, 2)
+        return logits
+
+
+def fuse(raw: Path, file: Path, family: str, heads: int, width: int) -> None:
+    """Writes ``file`` from a traced model, its attention fused where ONNX Runtime knows how.
+
+    ``family`` is the config's model_type; other families are fused when a session opens them, as
+    far as that goes.
+    """
+    external = sum(file.stat().st_size for file in raw.parent.iterdir()) > _LIMIT
+    if family in _FUSED:
+        from onnxruntime.transformers import optimizer  # heavy, and only for export
+
+        fused = optimizer.optimize_model(
+            str(raw), model_type="bert", num_heads=heads, hidden_size=width
+        )
+        fused.save_model_to_file(str(file), use_external_data_format=external)
+    elif external:
+        import onnx
+
+        location = f"{file.name}.data"
+        onnx.save_model(onnx.load(raw), file, save_as_external_data=True, location=location)
+    else:
+        shutil.copy(raw, file)
+
+
+def quantize(source: Path, file: Path) -> None:
+    """Writes ``file`` with int8 weights of matrix products and embeddings, scales per channel."""
+    import onnx
+    from onnxruntime.quantization import QuantType, quantize_dynamic
+
+    whole = sum(part.stat().st_size for part in source.parent.glob(f"{source.name}*"))
+    external = whole / 4 > _LIMIT
+    # It speaks through logging's shortcut functions, which set the root logger up if nobody has.
+    silence = logging.NullHandler()
+    logging.getLogger().addHandler(silence)
+    try:
+        quantize_dynamic(
+            str(source),
+            str(file),
+            weight_type=QuantType.QInt8,
+            per_channel=True,
+            use_external_data_format=external,
+            # Fused nodes are not ONNX's own, so their types can't be inferred: all are floats.
+            extra_options={"MatMulConstBOnly": True, "DefaultTensorType": onnx.TensorProto.FLOAT},
+        )
+    finally:
+        logging.getLogger().removeHandler(silence)

@@ -34,9 +34,12 @@ class Tokenizer:
     def __init__(self, inner: HuggingFaceTokenizer, unknown: str | None = None) -> None:
         inner.no_truncation()
         inner.no_padding()
+        inner.encode_special_tokens = True  # "</s>" in somebody's text is text
         self._inner = inner
         self.prefix, self.suffix = _template(inner)
         self.unknown_id = inner.token_to_id(unknown) if unknown else None
+        added = inner.get_added_tokens_decoder().items()
+        self._special = np.array([key for key, token in added if token.special], dtype=np.int64)
 
     @property
     def specials(self) -> int:
@@ -51,13 +54,18 @@ class Tokenizer:
         encodings = self._inner.encode_batch(
             [text[s:e] for s, e in spans], add_special_tokens=False
         )
-        ids: list[int] = []
+        found: list[int] = []
         edges: list[npt.NDArray[np.int64]] = [np.zeros((0, 2), dtype=np.int64)]
         for (start, _), encoding in zip(spans, encodings, strict=True):
-            ids += encoding.ids
+            found += encoding.ids
             edges.append(np.array(encoding.offsets, dtype=np.int64).reshape(-1, 2) + start)
         offsets = np.concatenate(edges)
-        return Tokens(np.array(ids, dtype=np.int64), offsets[:, 0], offsets[:, 1])
+        # Normalizers that reorder combining marks may give offsets that step back.
+        starts = np.minimum.accumulate(offsets[::-1, 0])[::-1]
+        ids = np.array(found, dtype=np.int64)
+        if self.unknown_id is not None:  # SentencePiece has "</s>" among its pieces all the same
+            ids[np.isin(ids, self._special)] = self.unknown_id
+        return Tokens(ids, starts, np.maximum.accumulate(offsets[:, 1]))
 
     def around(self, ids: Ints) -> Ints:
         """The window's ids between the special tokens, shape ``(tokens + specials,)``."""

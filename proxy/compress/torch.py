@@ -1,19 +1,29 @@
-"""The PyTorch engine, and the only serving file that imports torch and transformers.
+"""The PyTorch engine, and the only serving file that imports torch; also traces for ONNX.
 
-For accelerators, and for checkpoints without an ONNX file. On a CPU one window a call, as the ONNX
-engine; precision ``auto`` is bf16 on CUDA and fp32 elsewhere.
+For accelerators. On a CPU one window a call, as the ONNX engine. Precision ``auto`` is half where
+the device has it (bf16, or fp16 on older cards and Apple's) and scores stay the same with it.
 """
 
 from __future__ import annotations
 
+import contextlib
+import pickle
+import warnings
+from collections.abc import Iterator, Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
+import transformers
+from safetensors import SafetensorError
 from transformers import AutoModelForTokenClassification
 
+from proxy.compress import trial
 from proxy.compress.scorer import Floats, Ints
 from proxy.errors import CheckpointError
+
+_NAMES = {torch.float32: "fp32", torch.bfloat16: "bf16", torch.float16: "fp16"}
 
 
 class TorchScorer:
@@ -27,37 +37,119 @@ class TorchScorer:
         fingerprint: str,
         label_keep: int = 1,
         precision: str = "auto",
+        sample: Sequence[Ints] = (),
     ) -> None:
+        """``sample``: windows on which ``auto`` makes sure that half precision is good enough."""
         self.name = name
-        self.fingerprint = fingerprint
-        self.device = _device()
-        dtype = _dtype(precision, self.device)
-        try:
-            model = AutoModelForTokenClassification.from_pretrained(
-                str(folder), trust_remote_code=False, dtype=dtype
-            )
-        except (OSError, ValueError, RuntimeError, KeyError) as exc:
-            raise CheckpointError(f"{folder}: not a token classifier: {exc}") from exc
-        if model.config.num_labels != 2:
-            raise CheckpointError(
-                f"{folder}: a classifier with {model.config.num_labels} labels; "
-                "LLMLingua-2's format has 2, drop and keep"
-            )
-        self._model = model.to(self.device).eval()
+        self.device = device()
         self._keep = label_keep
+        self._model = load(folder).to(self.device)
+        self.precision = self._lower(precision, sample)
+        if self.precision == "fp32" and self._model.dtype != torch.float32:
+            self._model = load(folder).to(self.device)
+        self.fingerprint = f"{fingerprint}-torch-{self.device.type}-{self.precision}"
         if self.device.type == "cpu":
             torch.set_num_threads(1)  # windows run side by side, each in one thread
 
+    def _lower(self, precision: str, sample: Sequence[Ints]) -> str:
+        """Turns the weights to the asked precision; the name of the one to run at."""
+        dtype = _dtype(precision, self.device)
+        if dtype == torch.float32:
+            return "fp32"
+        exact = [self.score(ids) for ids in sample]
+        self._model = self._model.to(dtype)
+        if precision == "auto" and exact:
+            near = trial.compare(exact, [self.score(ids) for ids in sample])
+            return _NAMES[dtype] if near.good else "fp32"
+        return _NAMES[dtype]
+
     def score(self, ids: Ints) -> Floats:
         """P(keep) of each token, shape ``(tokens,)``."""
-        with torch.inference_mode():
-            batch = torch.from_numpy(ids)[None].to(self.device)  # (1, tokens)
-            logits = self._model(input_ids=batch).logits[0].float()  # (tokens, 2)
-            scores: Floats = logits.softmax(-1)[:, self._keep].cpu().numpy()
-        return np.ascontiguousarray(scores)
+        return score(self._model, ids, self._keep)
 
 
-def _device() -> torch.device:
+def load(folder: Path, *, eager: bool = False) -> Any:
+    """The classifier in fp32 on the CPU, with plain attention for tracing if ``eager``.
+
+    No code of the checkpoint's runs: pickles are read as weights only. Raises CheckpointError if
+    it can't be loaded, or if a weight is missing that transformers would make up at random.
+    """
+    wanted: dict[str, Any] = {"attn_implementation": "eager"} if eager else {}
+    try:
+        with _quiet():
+            model, info = AutoModelForTokenClassification.from_pretrained(
+                str(folder),
+                trust_remote_code=False,
+                local_files_only=True,
+                weights_only=True,
+                dtype=torch.float32,
+                output_loading_info=True,
+                **wanted,
+            )
+    except (
+        OSError, ValueError, TypeError, RuntimeError, KeyError, AttributeError, EOFError,
+        ImportError, SafetensorError, pickle.UnpicklingError,
+    ) as exc:  # fmt: skip
+        raise CheckpointError(f"{folder}: not a token classifier: {_first_line(exc)}") from exc
+    missing = sorted(info["missing_keys"]) + sorted(str(key) for key in info["mismatched_keys"])
+    if missing:
+        shown = ", ".join(missing[:4]) + (", ..." if len(missing) > 4 else "")
+        raise CheckpointError(
+            f"{folder}: its weights lack {shown}; it is no trained token classifier"
+        )
+    if model.config.num_labels != 2:
+        raise CheckpointError(
+            f"{folder}: a classifier with {model.config.num_labels} labels; "
+            "LLMLingua-2's format has 2, drop and keep"
+        )
+    return model.eval()
+
+
+def score(model: Any, ids: Ints, keep: int) -> Floats:
+    """P(keep) of each token of one window, shape ``(tokens,)``."""
+    with torch.inference_mode():
+        batch = torch.from_numpy(ids)[None].to(model.device)  # (1, tokens)
+        logits = model(input_ids=batch).logits[0].float()  # (tokens, 2)
+        scores: Floats = logits.softmax(-1)[:, keep].cpu().numpy()
+    return np.ascontiguousarray(scores)
+
+
+class _Logits(torch.nn.Module):
+    """The classifier with only the inputs that vary; token types are the model's own zeros."""
+
+    def __init__(self, model: Any) -> None:
+        super().__init__()
+        self.model = model
+
+    def forward(self, input_ids: torch.Tensor, attention_mask: torch.Tensor) -> torch.Tensor:
+        logits: torch.Tensor = self.model(input_ids=input_ids, attention_mask=attention_mask).logits
+        return logits
+
+
+def trace(model: Any, file: Path) -> None:
+    """Writes the loaded classifier as an ONNX file with free batch and token axes.
+
+    Weights over 2 GB go into files beside it, so ``file`` wants a directory of its own.
+    """
+    ids = torch.ones(1, 12, dtype=torch.long)
+    free = {0: "batch", 1: "tokens"}
+    with warnings.catch_warnings(), torch.no_grad():
+        # The tracer warns of every shape that it sees; export checks other shapes afterwards.
+        warnings.simplefilter("ignore")
+        torch.onnx.export(
+            _Logits(model).eval(),  # else the exporter leaves the model in training mode
+            (ids, torch.ones_like(ids)),
+            str(file),
+            input_names=["input_ids", "attention_mask"],
+            output_names=["logits"],
+            dynamic_axes={"input_ids": free, "attention_mask": free, "logits": free},
+            opset_version=17,
+            dynamo=False,
+        )
+
+
+def device() -> torch.device:
+    """The accelerator, or the CPU where there is none."""
     if torch.cuda.is_available():
         return torch.device("cuda")
     if torch.backends.mps.is_available():
@@ -68,6 +160,29 @@ def _device() -> torch.device:
 def _dtype(precision: str, device: torch.device) -> torch.dtype:
     if precision == "int8":
         raise CheckpointError("engine torch has no int8; use engine onnx, or precision bf16")
-    if precision == "bf16" or (precision == "auto" and device.type == "cuda"):
+    if precision == "bf16":
         return torch.bfloat16
-    return torch.float32
+    if precision == "fp32" or device.type == "cpu":
+        return torch.float32
+    if device.type == "cuda" and torch.cuda.is_bf16_supported(including_emulation=False):
+        return torch.bfloat16
+    return torch.float16
+
+
+@contextlib.contextmanager
+def _quiet() -> Iterator[None]:
+    """No progress bars, reports or warnings: what matters of them is raised as an error."""
+    log: Any = transformers.utils.logging
+    level = log.get_verbosity()
+    log.set_verbosity(50)
+    log.disable_progress_bar()
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            yield
+    finally:
+        log.set_verbosity(level)
+
+
+def _first_line(exc: BaseException) -> str:
+    return str(exc).strip().split("\n")[0] or type(exc).__name__
