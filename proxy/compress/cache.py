@@ -12,16 +12,23 @@ from proxy.errors import CheckpointError
 
 
 def default(environ: Mapping[str, str]) -> Path:
-    """Where this user's programs keep what they can make again: ``XDG_CACHE_HOME`` if given."""
+    """Where this user's programs keep what they can make again: ``XDG_CACHE_HOME`` if given.
+
+    Raises CheckpointError for a user without a home directory.
+    """
     if environ.get("XDG_CACHE_HOME"):
-        base = Path(environ["XDG_CACHE_HOME"])
-    elif sys.platform == "darwin":
-        base = Path.home() / "Library" / "Caches"
-    elif sys.platform == "win32":
-        base = Path(environ.get("LOCALAPPDATA") or Path.home() / "AppData" / "Local")
-    else:
-        base = Path.home() / ".cache"
-    return base / "precis"
+        return Path(environ["XDG_CACHE_HOME"]) / "precis"
+    try:
+        home = Path.home()
+    except RuntimeError as exc:
+        raise CheckpointError(
+            "there is no home directory to keep an exported model in; set XDG_CACHE_HOME"
+        ) from exc
+    if sys.platform == "darwin":
+        return home / "Library" / "Caches" / "precis"
+    if sys.platform == "win32":
+        return Path(environ.get("LOCALAPPDATA") or home / "AppData" / "Local") / "precis"
+    return home / ".cache" / "precis"
 
 
 def entry(cache: Path, key: str, make: Callable[[Path], None]) -> Path:

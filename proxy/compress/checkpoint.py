@@ -6,6 +6,7 @@ and hub ids. Runs nothing; the engines do.
 
 from __future__ import annotations
 
+import contextlib
 import json
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -49,22 +50,24 @@ class Checkpoint:
     @property
     def window(self) -> int:
         """Most tokens of one window, special tokens included."""
-        positions = int(self.config.get("max_position_embeddings") or WINDOW)
+        positions = self._number(self.config, "max_position_embeddings", 0)
+        if positions <= 0:  # relative positions without an end
+            positions = WINDOW
         if self.config.get("model_type") in _OFFSET:
-            padding = self.config.get("pad_token_id")
-            positions -= 1 + (1 if padding is None else int(padding))
-        return min(int(self.card.get("window", WINDOW)), positions, self._tokenizer_limit)
+            positions -= 1 + self._number(self.config, "pad_token_id", 1)
+        return min(self._number(self.card, "window", WINDOW), positions, self._tokenizer_limit)
 
     @cached_property
     def _tokenizer_limit(self) -> int:
         file = self.path / "tokenizer_config.json"
         settings = _read_json(file, self.name) if file.is_file() else {}
-        return int(settings.get("model_max_length") or 1e30)  # as transformers writes for "none"
+        # transformers writes 1e30 for "none".
+        return self._number(settings, "model_max_length", 10**30)
 
     @property
     def label_keep(self) -> int:
         """Column of the logits that means keep; 1 in LLMLingua-2's format."""
-        return int(self.card.get("label_keep", 1))
+        return self._number(self.card, "label_keep", 1)
 
     @property
     def languages(self) -> tuple[str, ...]:
@@ -77,6 +80,14 @@ class Checkpoint:
         names = ("config.json", "precis.json", *self._vocabulary)
         files = [self.path / name for name in names]
         return weights.digest([*filter(Path.is_file, files), *self.weights()])[:16]
+
+    def _number(self, settings: dict[str, Any], key: str, default: int) -> int:
+        value = settings.get(key)
+        if value is None:
+            return default
+        if isinstance(value, bool) or not isinstance(value, int | float):
+            raise CheckpointError(f"{self.name}: {key} is {value!r}, not a number")
+        return int(value)
 
     @property
     def _vocabulary(self) -> tuple[str, ...]:
@@ -111,7 +122,7 @@ class Checkpoint:
             inner = HuggingFaceTokenizer.from_file(str(file))
         except Exception as exc:  # tokenizers raises bare Exception for a file it can't read
             raise CheckpointError(f"{file} is damaged: {exc}") from exc
-        known = int(self.config.get("vocab_size") or inner.get_vocab_size())
+        known = self._number(self.config, "vocab_size", inner.get_vocab_size())
         if inner.get_vocab_size() > known or inner.id_to_token(known) is not None:
             raise CheckpointError(
                 f"{self.name}: its tokenizer has {inner.get_vocab_size()} tokens, its model only "
@@ -146,7 +157,9 @@ def find(model: str) -> Checkpoint:
 def _locate(model: str) -> tuple[str, Path]:
     if model in SHIPPED:
         return model, _MODELS / SHIPPED[model]
-    path = Path(model).expanduser()
+    path = Path(model)
+    with contextlib.suppress(RuntimeError):  # "~somebody/..." of somebody who isn't here
+        path = path.expanduser()
     if path.is_dir():
         return path.resolve().name, path
     if path.is_file():
@@ -166,7 +179,7 @@ def _check(checkpoint: Checkpoint) -> None:
             f"{name} is no token classifier: its config.json says {', '.join(map(str, kinds))}; "
             "train one from it with precis train"
         )
-    labels = len(config.get("id2label") or ()) or int(config.get("num_labels") or 2)
+    labels = len(config.get("id2label") or ()) or config.get("num_labels", 2)
     if labels != 2:
         raise CheckpointError(
             f"{name} has {labels} labels; LLMLingua-2's format has 2, drop and keep"
@@ -178,6 +191,8 @@ def _check(checkpoint: Checkpoint) -> None:
         )
     for file in checkpoint.weights():
         weights.check(file)
+    if checkpoint.label_keep not in (0, 1):
+        raise CheckpointError(f"{name}: label_keep is {checkpoint.label_keep}; it is 0 or 1")
     if checkpoint.window < 16:
         raise CheckpointError(f"{name}: windows of {checkpoint.window} tokens are too short to use")
 

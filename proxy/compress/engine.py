@@ -33,8 +33,10 @@ def open_scorer(
         return _torch(checkpoint, tokenizer, precision)
     if precision == "bf16":
         raise CheckpointError("engine onnx has no bf16; use engine torch, or another precision")
-    folder = cache_folder or cache.default({})
-    file = _own_file(checkpoint, precision) or onnx_file(checkpoint, tokenizer, precision, folder)
+    file = _own_file(checkpoint, precision)
+    if file is None:
+        folder = cache_folder or cache.default({})
+        file = onnx_file(checkpoint, tokenizer, precision, folder)
     return _onnx(checkpoint, file)
 
 

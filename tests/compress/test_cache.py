@@ -71,3 +71,13 @@ def test_the_cache_is_where_the_platform_keeps_them(
     monkeypatch.setattr(sys, "platform", platform)
     monkeypatch.setattr(Path, "home", lambda: Path("home"))
     assert cache.default(environ) == Path(expected)
+
+
+def test_a_user_without_a_home_is_told_what_to_set(monkeypatch: pytest.MonkeyPatch) -> None:
+    def homeless() -> Path:
+        raise RuntimeError("Could not determine home directory.")
+
+    monkeypatch.setattr(Path, "home", homeless)
+    with pytest.raises(CheckpointError, match="set XDG_CACHE_HOME"):
+        cache.default({})
+    assert cache.default({"XDG_CACHE_HOME": "/x"}) == Path("/x/precis")

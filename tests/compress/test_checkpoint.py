@@ -74,7 +74,9 @@ def test_a_directory_is_found_from_where_one_stands(
     assert find("~/here").name == "here"
 
 
-@pytest.mark.parametrize("name", ["nothing", "./no/such", "/no/such", "~/no", "a/b/c"])
+@pytest.mark.parametrize(
+    "name", ["nothing", "./no/such", "/no/such", "~/no", "~nobody-here/x", "a/b/c"]
+)
 def test_a_name_that_is_neither_shipped_nor_there_is_refused(name: str) -> None:
     assert f"no model {name!r}: give builtin" in refusal(name)
 
@@ -97,6 +99,7 @@ def test_a_file_is_not_taken_for_a_directory(tmp_path: Path) -> None:
         ({"model_type": "xlm-roberta", "max_position_embeddings": 130}, 128),
         ({"model_type": "roberta", "max_position_embeddings": 100, "pad_token_id": 0}, 99),
         ({"model_type": "mpnet", "max_position_embeddings": 66, "pad_token_id": None}, 64),
+        ({"max_position_embeddings": -1}, 512),
         ({"model_type": "deberta-v2", "max_position_embeddings": 256, "pad_token_id": 0}, 256),
     ],
 )
@@ -132,6 +135,7 @@ def test_a_card_may_ask_for_more_than_the_usual(tmp_path: Path) -> None:
         ("config.json", b"{", "is not valid JSON"),
         ("config.json", b"\xff\xfe", "is not valid JSON"),
         ("config.json", b"[]", "must hold a JSON object"),
+        ("precis.json", b'{"label_keep": 2}', "label_keep is 2; it is 0 or 1"),
         ("precis.json", b"nonsense", "is not valid JSON"),
         ("tokenizer.json", None, "no tokenizer.json in"),
         ("tokenizer.json", b"{}", "is damaged"),
@@ -163,7 +167,9 @@ def test_a_damaged_directory_is_told_what_is_wrong(
         ({"num_labels": 9}, "has 9 labels; .* has 2, drop and keep"),
         ({"id2label": {"0": "O", "1": "B", "2": "I"}}, "has 3 labels"),
         ({"vocab_size": 100}, "its tokenizer has .* tokens, its model only 100"),
+        ({"num_labels": "two"}, "has two labels"),
         ({"max_position_embeddings": 8}, "too short"),
+        ({"max_position_embeddings": "many"}, "max_position_embeddings is 'many', not a number"),
     ],
 )
 def test_another_kind_of_model_is_refused(

@@ -5,6 +5,8 @@ from __future__ import annotations
 import json
 import logging
 import pickle
+import subprocess
+import sys
 from collections.abc import Callable
 from importlib.util import find_spec
 from pathlib import Path
@@ -156,6 +158,18 @@ def test_an_export_is_used_again(
     assert export.onnx_file(found, found.tokenizer(), "fp32", tmp_path) == first
     assert export.onnx_file(found, found.tokenizer(), "int8", tmp_path).name == "model_int8.onnx"
     assert not list(tmp_path.glob(".making*"))
+
+
+def test_a_later_start_does_without_torch(tmp_path: Path, checkpoint: Any) -> None:
+    folder = str(checkpoint("bert").path)
+    Compressor.load(folder, engine="onnx", cache=tmp_path)
+    program = (
+        "import sys, pathlib; from proxy.compress import Compressor; "
+        "Compressor.load(sys.argv[1], engine='onnx', cache=pathlib.Path(sys.argv[2])); "
+        "sys.exit('torch' in sys.modules)"
+    )
+    root = Path(__file__).parents[2]
+    subprocess.run([sys.executable, "-c", program, folder, str(tmp_path)], cwd=root, check=True)
 
 
 def test_other_weights_are_exported_anew(tmp_path: Path, checkpoint: Any) -> None:
