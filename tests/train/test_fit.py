@@ -1,0 +1,152 @@
+"""Trains toys: random encoders of a few thousand weights with tokenizers made here."""
+
+from __future__ import annotations
+
+import json
+import os
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from tokenizers import Tokenizer, models, normalizers, pre_tokenizers, processors
+
+if os.environ.get("CI") != "true":  # there a missing package is a failure
+    for package in ("torch", "accelerate", "onnx"):
+        pytest.importorskip(package, reason="training needs the extra [train]")
+
+import torch
+from transformers import BertConfig, BertModel, PreTrainedTokenizerFast
+
+from proxy.compress import Compressor
+from proxy.errors import ConfigError
+from proxy.train import export, fit, fit_report, fit_rows
+
+# Of the packages underneath, which warn about one another.
+pytestmark = pytest.mark.filterwarnings("ignore")
+
+WORDS = "the a of mayor lyon paris signed twelve papers um well budget rose fell".split()
+KEEP = {"mayor", "lyon", "paris", "signed", "twelve", "papers", "budget", "rose", "fell"}
+
+
+def _encoder(folder: Path) -> Path:
+    vocabulary = {word: i for i, word in enumerate(["[PAD]", "[UNK]", "[CLS]", "[SEP]", *WORDS])}
+    tokenizer = Tokenizer(models.WordPiece(vocabulary, unk_token="[UNK]"))
+    tokenizer.normalizer = normalizers.BertNormalizer()
+    tokenizer.pre_tokenizer = pre_tokenizers.BertPreTokenizer()
+    tokenizer.post_processor = processors.TemplateProcessing(
+        single="[CLS] $A [SEP]", special_tokens=[("[CLS]", 2), ("[SEP]", 3)]
+    )
+    names = {"unk_token": "[UNK]", "pad_token": "[PAD]", "cls_token": "[CLS]", "sep_token": "[SEP]"}
+    PreTrainedTokenizerFast(tokenizer_object=tokenizer, **names).save_pretrained(folder)
+    config = BertConfig(
+        vocab_size=len(vocabulary),
+        hidden_size=32,
+        num_hidden_layers=2,
+        num_attention_heads=2,
+        intermediate_size=64,
+        max_position_embeddings=64,
+    )
+    torch.manual_seed(0)
+    BertModel(config).save_pretrained(folder)
+    return folder
+
+
+def _rows(file: Path, count: int = 60) -> Path:
+    random = np.random.default_rng(0)
+    with file.open("w", encoding="utf-8") as lines:
+        for number in range(count):
+            words = random.choice(WORDS, size=40).tolist()
+            starts = np.cumsum([0] + [len(word) + 1 for word in words[:-1]]).tolist()
+            row = {
+                "text": " ".join(words),
+                "words": [[s, s + len(w)] for s, w in zip(starts, words, strict=True)],
+                "labels": [float(word in KEEP) for word in words],
+                "doc": f"d{number // 2}",
+                "source": "toy",
+                "weight": 1.0,
+            }
+            lines.write(json.dumps(row) + "\n")
+    return file
+
+
+def _settings(tmp_path: Path, **more: Any) -> fit.Settings:
+    encoder, rows = _encoder(tmp_path / "encoder"), _rows(tmp_path / "rows.jsonl")
+    toy: dict[str, Any] = {"window": 32, "epochs": 3, "batch": 8, "lr": 5e-3, "held_out": 0.2}
+    return fit.Settings(rows, encoder, tmp_path / "out", **{**toy, **more})
+
+
+def test_a_fitted_toy_keeps_what_it_was_taught_to_keep(tmp_path: Path) -> None:
+    settings = _settings(tmp_path)
+    fit.main(settings)
+    export.main(settings.out, tmp_path / "onnx", {"window": 32}, ["the mayor of paris signed"])
+    result = Compressor.load(str(tmp_path / "onnx")).compress(
+        "um the mayor of lyon well signed twelve of the papers", target_tokens=6
+    )
+    assert result.text == "mayor lyon signed twelve papers"
+
+
+def test_onnx_agrees_with_torch(tmp_path: Path) -> None:
+    settings = _settings(tmp_path, epochs=1)
+    fit.main(settings)
+    report = export.main(settings.out, tmp_path / "onnx", {}, ["the budget rose um well"])
+    by_engine = {row.engine: row for row in report}
+    assert by_engine["onnx fp32"].largest_difference < 1e-4
+    assert by_engine["onnx int8"].correlation > 0.9
+
+
+def test_a_resumed_run_ends_where_an_unbroken_one_does(tmp_path: Path) -> None:
+    settings = _settings(tmp_path, epochs=2, average=0.9)
+    whole = fit.main(settings)
+    broken = replace(settings, out=tmp_path / "broken")
+    run = fit.Run(broken)
+    run.train_epoch()
+    run.epoch = 1
+    run.save(run.validate())
+    assert fit.main(replace(broken, resume=True)) == pytest.approx(whole)
+
+
+def test_the_first_layers_alone_can_be_fitted(tmp_path: Path) -> None:
+    settings = _settings(tmp_path, epochs=1, layers=1)
+    fit.main(settings)
+    assert json.loads((settings.out / "config.json").read_text())["num_hidden_layers"] == 1
+
+
+def test_a_document_is_on_one_side_of_the_split(tmp_path: Path) -> None:
+    train, valid = fit_rows.read(_settings(tmp_path))
+    assert train
+    assert valid
+    assert not {row["doc"] for row in train} & {row["doc"] for row in valid}
+
+
+def test_an_empty_side_of_the_split_says_what_to_do(tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match="raise --held-out"):
+        fit.Run(_settings(tmp_path, held_out=0.0))
+
+
+def test_padding_and_special_tokens_do_not_count() -> None:
+    logits = torch.zeros(1, 4, 2)
+    logits[0, 0] = logits[0, 3] = torch.tensor([100.0, -100.0])
+    labels = torch.tensor([[fit_rows.IGNORE, 1.0, 0.0, fit_rows.IGNORE]])
+    assert float(fit.loss_of(logits, labels, torch.ones(1))) == pytest.approx(np.log(2))
+
+
+def test_tokens_take_the_label_of_their_word() -> None:
+    row = {"words": [[0, 5], [6, 9]], "labels": [0.25, 1.0]}
+    offsets = [(0, 2), (2, 5), (5, 6), (6, 9), (9, 10)]
+    ignored = fit_rows.IGNORE
+    assert fit_rows.token_labels(row, offsets) == [0.25, 0.25, ignored, 1.0, ignored]
+
+
+def test_flags_and_a_picture_are_saved_beside_the_weights(tmp_path: Path) -> None:
+    settings = _settings(tmp_path, epochs=1, seed=7)
+    fit.main(settings)
+    assert json.loads((settings.out / "fit.json").read_text())["seed"] == 7
+    assert (settings.out / "fit.png").read_bytes().startswith(b"\x89PNG")
+
+
+def test_agreement_is_the_share_of_the_best_labels_found() -> None:
+    scores = np.array([0.9, 0.8, 0.1, 0.2], dtype=np.float32)
+    labels = np.array([1.0, 0.0, 1.0, 0.0], dtype=np.float32)
+    assert fit_report.agreement(scores, labels, 0.5) == 0.5
