@@ -6,6 +6,7 @@ Runtime fuses. Whatever comes out is compared with PyTorch before it is used.
 
 from __future__ import annotations
 
+import gc
 import json
 import shutil
 import tempfile
@@ -99,10 +100,11 @@ class _Export:
         _need(self.checkpoint, "torch", "transformers", "onnx")
         from proxy.compress import torch
 
-        model = torch.load(self.checkpoint.path, eager=True)
-        to_onnx(model, file)
-        keep = self.checkpoint.label_keep
+        model, keep = torch.load(self.checkpoint.path, eager=True), self.checkpoint.label_keep
         wanted = [torch.score(model, ids, keep) for ids in self.sample]
+        to_onnx(model, file)
+        del model
+        gc.collect()  # modules refer to one another, and what follows wants the memory
         near = trial.compare(wanted, self._scores(file))
         if not near.largest_difference <= MAX_DIFFERENCE:  # also where it is no number
             raise CheckpointError(
