@@ -31,8 +31,8 @@ TEXTS = [
     "plant makes of them. Oxygen is given off, and almost all animals depend on it.",
     "Our team looked at the logs of the failed release and found that two services had been "
     "started in the wrong order. The first service waited for a lock that the second one never "
-    "gave back. Nobody noticed the problem in the test system, because there both services run on one machine "
-    "and the lock is never needed. We propose to start the services in a fixed order, and to give "
+    "gave back. Nobody noticed the problem in the test system, because there both services run on "
+    "one machine and the lock is never needed. We propose to start the services in a fixed order, and to give "
     "up the lock after ten seconds in any case.",
     "When the old lighthouse keeper retired, the village held a small party for him on the beach. "
     "Children sang, somebody had baked a cake in the shape of a boat, and the priest made a speech "
