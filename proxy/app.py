@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from pathlib import Path
 
 from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
@@ -53,8 +54,12 @@ def encodings(config: Config) -> set[str]:
     return {DEFAULT_ENCODING, *(encoding_of_entry(entry) for entry in config.model_list)}
 
 
-def build(config: Config, compressor: Compressor | None = None) -> Starlette:
+def build(
+    config: Config, compressor: Compressor | None = None, *, cache: Path | None = None
+) -> Starlette:
     """The application. Loads the classifier, so that it is there before the first request.
+
+    ``cache`` is where a classifier that has to be exported to ONNX is kept.
 
     Raises CheckpointError if the classifier cannot be used.
     """
@@ -65,6 +70,7 @@ def build(config: Config, compressor: Compressor | None = None) -> Starlette:
             engine=settings.engine,
             precision=settings.precision,
             threads=settings.threads,
+            cache=cache,
         )
     compressor.warm(encodings(config))
     entries = Entries(config)

@@ -14,6 +14,7 @@ import typer
 
 from proxy.cli.check import complain
 from proxy.compress import Compressed, Compressor
+from proxy.compress.cache import default as default_cache
 from proxy.compress.draft import Job
 from proxy.config import Policy
 from proxy.config_file import load, shipped
@@ -47,7 +48,10 @@ def compress(
         wish = _Wish.of(rate, target_tokens, config, policy)
         load_encoding(encoding)
         compressor = Compressor.load(
-            model or wish.model, engine=wish.engine, precision=_precision(precision)
+            model or wish.model,
+            engine=wish.engine,
+            precision=_precision(precision),
+            cache=default_cache(os.environ),
         )
     except ConfigError as exc:
         complain(exc.problems)

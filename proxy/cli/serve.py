@@ -12,6 +12,7 @@ import structlog
 import typer
 
 from proxy.cli.check import complain
+from proxy.compress.cache import default as default_cache
 from proxy.config_file import load, shipped
 from proxy.errors import CheckpointError, ConfigError
 
@@ -41,7 +42,7 @@ def serve(
     for warning in loaded.warnings:
         log.warning("config", problem=warning)
     try:
-        app = build(loaded.config)
+        app = build(loaded.config, cache=default_cache(os.environ))
     except ConfigError as exc:
         complain(exc.problems)
         raise typer.Exit(2) from None

@@ -1,32 +1,27 @@
 """Makes a directory that ``compressor.model`` takes from one that ``fit.py`` wrote.
 
 Adds ``model.onnx`` (fp32) and ``model_int8.onnx`` (dynamic int8, embeddings included) to the
-directory, and a parity report of both against torch. Attention is exported eager: the SDPA graph is
-three times slower and hides the pattern that ONNX Runtime fuses.
+directory, and a parity report of both against torch.
 """
 
 from __future__ import annotations
 
 import json
-import shutil
-import tempfile
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-import onnx
 import onnxruntime
 import torch
-from onnxruntime.quantization import QuantType, quantize_dynamic
-from onnxruntime.transformers import optimizer
 from transformers import AutoModelForTokenClassification, AutoTokenizer
+
+from proxy.compress.export import to_int8, to_onnx
 
 _SAMPLE = (
     "Ines Okafor: Right, that is not good, to be honest. The loss comes to $47,300 before "
     "insurance, and the insurer will not pay unless we can show that the alarm was tested. "
 )
-_FUSED = {"bert": "bert", "roberta": "bert", "xlm-roberta": "bert", "distilbert": "bert"}
 
 
 @dataclass(frozen=True)
@@ -40,65 +35,12 @@ class Parity:
     """Share of tokens on the same side of the median."""
 
 
-class _Logits(torch.nn.Module):
-    """The classifier with only the inputs that vary."""
-
-    def __init__(self, model: Any) -> None:
-        super().__init__()
-        self.model = model
-
-    def forward(self, input_ids: torch.Tensor, attention_mask: torch.Tensor) -> torch.Tensor:
-        logits: torch.Tensor = self.model(input_ids=input_ids, attention_mask=attention_mask).logits
-        return logits
-
-
 def load(source: Path) -> Any:
     """The fitted classifier with eager attention."""
     model = AutoModelForTokenClassification.from_pretrained(
         str(source), attn_implementation="eager"
     )
     return model.eval()
-
-
-def to_onnx(model: Any, file: Path) -> None:
-    """Exports fp32 with free batch and token axes, and fuses what ONNX Runtime can fuse."""
-    ids = torch.ones(1, 12, dtype=torch.long)
-    free = {0: "batch", 1: "tokens"}
-    with tempfile.TemporaryDirectory() as folder:
-        raw = Path(folder) / "raw.onnx"
-        torch.onnx.export(
-            _Logits(model).eval(),  # else the exporter leaves the model in training mode
-            (ids, torch.ones_like(ids)),
-            str(raw),
-            input_names=["input_ids", "attention_mask"],
-            output_names=["logits"],
-            dynamic_axes={"input_ids": free, "attention_mask": free, "logits": free},
-            opset_version=17,
-            dynamo=False,
-        )
-        kind = _FUSED.get(model.config.model_type)
-        if kind is None:
-            shutil.copy(raw, file)
-            return
-        fused = optimizer.optimize_model(
-            str(raw),
-            model_type=kind,
-            num_heads=model.config.num_attention_heads,
-            hidden_size=model.config.hidden_size,
-        )
-        fused.save_model_to_file(str(file))
-
-
-def to_int8(source: Path, file: Path) -> None:
-    """Dynamic int8 of matrix products and embeddings; the head stays fp32, it costs nothing."""
-    quantize_dynamic(
-        str(source),
-        str(file),
-        weight_type=QuantType.QInt8,
-        per_channel=True,
-        # The fused nodes are not ONNX's own, so their types can't be inferred: all are floats.
-        extra_options={"MatMulConstBOnly": True, "DefaultTensorType": onnx.TensorProto.FLOAT},
-    )
 
 
 def parity(model: Any, tokenizer: Any, files: dict[str, Path], texts: list[str]) -> list[Parity]:

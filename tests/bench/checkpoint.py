@@ -14,7 +14,7 @@ from pathlib import Path
 import torch
 from transformers import BertConfig, BertForTokenClassification, PreTrainedTokenizerFast
 
-from proxy.train.export import to_int8, to_onnx
+from proxy.compress.export import to_int8, to_onnx
 
 SHAPES: dict[str, dict[str, int]] = {
     "minilm": {

@@ -32,8 +32,8 @@ TEXTS = [
     "Our team looked at the logs of the failed release and found that two services had been "
     "started in the wrong order. The first service waited for a lock that the second one never "
     "gave back. Nobody noticed the problem in the test system, because there both services run on "
-    "one machine and the lock is never needed. We propose to start the services in a fixed order, and to give "
-    "up the lock after ten seconds in any case.",
+    "one machine and the lock is never needed. We propose to start the services in a fixed order, "
+    "and to give up the lock after ten seconds in any case.",
     "When the old lighthouse keeper retired, the village held a small party for him on the beach. "
     "Children sang, somebody had baked a cake in the shape of a boat, and the priest made a speech "
     "that was much too long. Late in the evening the keeper climbed the stairs one last time, lit "
