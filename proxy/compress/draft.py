@@ -68,7 +68,10 @@ class Draft:
 
     @classmethod
     def of(cls, job: Job, reader: Reader) -> Draft:
-        """Splits, tokenises and cuts the text. Windows that can't be read are left out."""
+        """Splits, tokenises and cuts the text.
+
+        Windows that can't be read, or of which everything stays, are left out.
+        """
         clean = _SURROGATE.sub("\ufffd", job.text)
         blocks = [(mark.start, mark.end) for mark in job.intact]
         units = split(job.text, blocks, lines="\n" in job.rules.force_tokens)
@@ -83,7 +86,11 @@ class Draft:
         unreadable = draft.unreadable.copy()
         for window in set(cuts) - set(readable):
             unreadable[draft._units_of(window)] = True
-        return replace(draft, windows=tuple(readable), unreadable=unreadable)
+        draft = replace(draft, unreadable=unreadable)
+        # Where everything stays in any case, its scores would not matter.
+        forced = draft.forced(reader.tokenizer)
+        undecided = [window for window in readable if not forced[draft._units_of(window)].all()]
+        return replace(draft, windows=tuple(undecided))
 
     def _units_of(self, window: Window) -> slice:
         low, high = np.searchsorted(self.first, (window.start, window.end), side="left")

@@ -152,3 +152,13 @@ def test_windows_are_scored_by_as_many_threads_as_asked() -> None:
 def test_an_unknown_model_is_named_with_what_there_is(model: str) -> None:
     with pytest.raises(CheckpointError, match="builtin"):
         Compressor.load(model)
+
+
+def test_what_stays_in_any_case_is_not_scored() -> None:
+    class Never(Scores):
+        def score(self, ids: Ints) -> Floats:
+            raise AssertionError("scored")
+
+    compressor = Compressor(Never(), reader(), threads=1)
+    result = compressor.compress("1 2 3 4 5 " * 40, 0.5, force_reserve_digit=True)
+    assert result.reason == "protected"
