@@ -292,7 +292,8 @@ class TestFailures:
         teacher = Teacher(react, delay_s=0.05)
         with serving(teacher) as url, pytest.raises(UpstreamError):
             run(settings_for(tmp_path, url, 9, concurrency=4))
-        assert len(rows_of(tmp_path / "pairs.jsonl")) == sum(teacher.paid.values()) == 3
+        # Whatever was under way when the refusal came back: three at the least, all of it kept.
+        assert len(rows_of(tmp_path / "pairs.jsonl")) == sum(teacher.paid.values()) >= 3
 
     def test_silent_server_is_not_asked_twice_in_a_run(self, tmp_path: Path) -> None:
         teacher = Teacher(lambda text, n: HANG)
