@@ -187,7 +187,9 @@ class Draft:
     ) -> Bools:
         rules = self.job.rules
         if rules.threshold is not None:
-            return final(keep.lean(self.units, worth, forced)[0] >= rules.threshold)
+            leant, _ = keep.lean(self.units, worth, forced)
+            # Never nothing: the best is there even where all are below the threshold.
+            return final(leant >= min(rules.threshold, float(leant.max())))
         if rules.budget == "window":
             return final(forced | self._by_window(worth, budget))
         outside = budget.tokens_of(self.units.intact | self.unreadable)

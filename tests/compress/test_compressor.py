@@ -162,3 +162,15 @@ def test_what_stays_in_any_case_is_not_scored() -> None:
     compressor = Compressor(Never(), reader(), threads=1)
     result = compressor.compress("1 2 3 4 5 " * 40, 0.5, force_reserve_digit=True)
     assert result.reason == "protected"
+
+
+def test_a_word_is_worth_the_mean_of_its_tokens_or_its_first() -> None:
+    compressor = liking("number", "compress")
+    text = "a number of compressing"  # compress ##ing: mean 0.5, first 0.9
+    first = compressor.compress(text, threshold=0.7, token_to_word="first")
+    mean = compressor.compress(text, threshold=0.7, token_to_word="mean")
+    assert (first.text, mean.text) == ("number compressing", "number")
+
+
+def test_a_threshold_that_no_word_reaches_leaves_the_best_one() -> None:
+    assert liking("number").compress("the number of", threshold=0.99).text == "number"
