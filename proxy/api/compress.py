@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import asyncio
+
 import msgspec
 from starlette.requests import Request
 from starlette.responses import Response
 
 from proxy.api.parts import encoding_of, read_body, visit
 from proxy.api.steps import close, compress, passages_of, settle
-from proxy.messages.body import parse
+from proxy.messages.body import Chat, parse
 from proxy.reply import decision_headers
 from proxy.routing import Asked
+from proxy.tokens import encoding
 
 
 async def compress_messages(request: Request) -> Response:
@@ -32,7 +35,11 @@ async def compress_messages(request: Request) -> Response:
     outcome = settle(now, route, chat.model, passages, compressed, encoding_name)
 
     receipt = outcome.receipt
-    before, after = receipt.tokens_before or 0, receipt.tokens_after or 0
+    before = receipt.tokens_before
+    if before is None:  # no policy, so nobody has counted yet
+        before = await asyncio.to_thread(_count, chat, encoding_name)
+    # In shadow mode the messages go back as they came, so here nothing is saved.
+    after = receipt.tokens_after if outcome.texts and receipt.tokens_after is not None else before
     sent = parse(chat.render(outcome.texts))
     start, end = sent.source.span(sent.fields["messages"])
     body = msgspec.json.encode(
@@ -45,7 +52,7 @@ async def compress_messages(request: Request) -> Response:
             "transforms_applied": [
                 f"precis:{receipt.policy}:messages.{done.message}"
                 for done in receipt.messages
-                if done.action == "compressed"
+                if outcome.texts and done.action == "compressed"
             ],
             "receipt": receipt.id,
         }
@@ -54,3 +61,8 @@ async def compress_messages(request: Request) -> Response:
     answer = Response(body, media_type="application/json")
     answer.raw_headers += decision_headers(receipt)
     return answer
+
+
+def _count(chat: Chat, encoding_name: str) -> int:
+    count = encoding(encoding_name).count
+    return sum(count(text.value) for text in chat.texts.values())
