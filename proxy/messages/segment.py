@@ -11,11 +11,12 @@ from collections import Counter
 from collections.abc import Sequence
 
 from proxy.config import Policy
+from proxy.messages.blocks import blocks
 from proxy.messages.body import Chat
 from proxy.messages.protect import protected
 from proxy.messages.question import question_marks
 from proxy.messages.spans import disjoint, without
-from proxy.messages.structure import code_blocks, is_json, json_blocks, tables
+from proxy.messages.structure import is_json
 from proxy.types import Mark, Passage
 
 ASKING_ROLES = frozenset({"user", "system", "developer"})
@@ -45,10 +46,10 @@ def passage(
     reason = _whole(text, role, policy)
     if reason:
         return Passage(message, part, role, text, reason=reason)
-    blocks = disjoint(_blocks(text, policy))
+    whole = blocks(text, policy.protect)
     asked = question_marks(text) if role in ASKING_ROLES and policy.question != "none" else ()
-    intact = disjoint([*blocks, *without(asked, blocks)])
-    reason = _covered(text, blocks) or _covered(text, intact)
+    intact = disjoint([*whole, *without(asked, whole)])
+    reason = _covered(text, whole) or _covered(text, intact)
     if reason:
         return Passage(message, part, role, text, reason=reason)
     forced = without(protected(text, policy.protect), intact)
@@ -64,17 +65,6 @@ def _whole(text: str, role: str, policy: Policy) -> str:
     if role == "user" and policy.question == "all":
         return "question"
     return "json" if "json" in policy.protect and is_json(text) else ""
-
-
-def _blocks(text: str, policy: Policy) -> list[Mark]:
-    marks: list[Mark] = []
-    if "code" in policy.protect:
-        marks += code_blocks(text)
-    if "json" in policy.protect:
-        marks += json_blocks(text)
-    if "tables" in policy.protect:
-        marks += tables(text)
-    return marks
 
 
 def _covered(text: str, intact: Sequence[Mark]) -> str:

@@ -1,0 +1,81 @@
+"""Tables: Markdown and boxed ones, and columns parted by tabs, commas or semicolons.
+
+Time is linear in the text.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Sequence
+from itertools import takewhile
+
+from proxy.types import Mark
+
+MIN_ROWS = 3
+MAX_CELL = 40
+"""Mean characters per cell above which lines with equally many commas are prose."""
+
+_SEPARATORS = ("\t", ",", ";")
+_DELIMITER_ROW = re.compile(r"\s*+\|?\s*+:?-+:?\s*+(?:\|\s*+:?-+:?\s*+)*+\|?\s*+$")
+_QUOTED_CELL = re.compile(r'"[^"]*"')
+
+
+def tables(text: str) -> tuple[Mark, ...]:
+    """Markdown and boxed tables, and at least MIN_ROWS lines of tab, comma or semicolon columns."""
+    if not any(sign in text for sign in "|+\t,;"):
+        return ()
+    lines = text.split("\n")
+    found: list[Mark] = []
+    at = offset = 0
+    while at < len(lines):
+        rows = _rows(lines, at) or 1
+        size = sum(map(len, lines[at : at + rows])) + rows
+        if rows > 1:
+            found.append(Mark(offset, offset + size - 1, "table"))
+        at += rows
+        offset += size
+    return tuple(found)
+
+
+def _rows(lines: Sequence[str], at: int) -> int:
+    """How many lines from there on make a table; 0 if they make none."""
+    line = lines[at]
+    if "|" in line and at + 1 < len(lines) and _DELIMITER_ROW.match(lines[at + 1]):
+        return _run(lines, at, lambda line: "|" in line)
+    rows = _run(lines, at, _is_boxed) if _is_boxed(line) else 0
+    if rows >= MIN_ROWS:
+        return rows
+    for sign in _SEPARATORS:
+        rows = _columned(lines, at, sign) if sign in line else 0
+        if rows >= MIN_ROWS:
+            return rows
+    return 0
+
+
+def _run(lines: Sequence[str], at: int, belongs: Callable[[str], bool]) -> int:
+    following = (lines[i] for i in range(at, len(lines)))
+    return sum(1 for _ in takewhile(belongs, following))
+
+
+def _columned(lines: Sequence[str], at: int, sign: str) -> int:
+    """How many lines from there on have as many columns as the first; 0 if that is prose."""
+    columns = _columns(lines[at], sign)
+    return _run(lines, at, lambda line: _columns(line, sign) == columns) if columns else 0
+
+
+def _is_boxed(line: str) -> bool:
+    line = line.strip()
+    return len(line) > 1 and line[0] in "|+" and line[-1] in "|+"
+
+
+def _columns(line: str, sign: str) -> int:
+    """Columns of a row; 0 for a line that reads like prose."""
+    line = line.strip()
+    count = line.count(sign)
+    if count and '"' in line:
+        line = _QUOTED_CELL.sub("", line)
+        count = line.count(sign)
+    spaced = line.count(sign + " ") * 2 > count
+    if spaced or count < (1 if sign == "\t" else 2) or len(line) > MAX_CELL * (count + 1):
+        return 0
+    return count + 1

@@ -1,0 +1,27 @@
+"""Tables as blocks."""
+
+from proxy.messages.tables import tables
+from proxy.types import Mark
+
+
+def parts(text: str, marks: tuple[Mark, ...]) -> list[str]:
+    return [text[m.start : m.end] for m in marks]
+
+
+def test_tables_are_found() -> None:
+    for table in (
+        "| a | b |\n|---|:-:|\n| 1 | 2 |",
+        "a | b\n--- | ---\n1 | 2\n3 | 4",
+        "+---+---+\n| a | b |\n+---+---+",
+        "name\tage\nAnn\t3\nBob\t4",
+        'id,name,price\n1,"Lee, Ann",3.50\n2,Bob,4.00',
+        "id;name;price\n1;Ann;3,50\n2;Bob;4,00",
+    ):
+        text = f"The table:\n\n{table}\n\nSo it is, I think, yes."
+        assert parts(text, tables(text)) == [table]
+
+
+def test_prose_with_commas_is_no_table() -> None:
+    line = "Well, I said, we should go home now, if you ask me.\n"
+    assert tables(line * 5) == ()
+    assert tables("a,b,c\nd,e,f\n") == ()
