@@ -10,7 +10,7 @@ import pytest
 
 PACKAGE = Path(__file__).parent.parent / "proxy"
 LAYERS = (
-    "errors types tokens config config_checks config_file config_words config_yaml",
+    "__version__ errors types tokens config config_checks config_file config_words config_yaml",
     "messages routing compress upstream tenants ledger",
     "gate reply",
     "api web train",

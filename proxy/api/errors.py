@@ -7,7 +7,7 @@ from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 
-from proxy.api.parts import new_id
+from proxy.api.parts import Parts, new_id
 from proxy.errors import CallerError, MethodNotAllowed, NotFound, PrecisError
 
 log = structlog.get_logger("precis")
@@ -27,7 +27,11 @@ async def on_precis_error(request: Request, exc: Exception) -> Response:
         param=exc.param,
         tenant=visit.tenant_name if visit else "",
     )
-    request.app.state.parts.metrics.errors.labels(exc.code).inc()
+    parts: Parts = request.app.state.parts
+    parts.metrics.errors.labels(exc.code).inc()
+    if visit and visit.receipt is not None:  # it was decided before it failed
+        failed = visit.receipt.after(visit.overhead_ms())
+        parts.receipts.add(failed.answered(exc.status, 1000 * visit.upstream, exc.code))
     headers = {"x-precis-request-id": request_id}
     return JSONResponse(exc.body(), status_code=exc.status, headers=headers)
 

@@ -11,7 +11,7 @@ from starlette.requests import Request
 from proxy.compress.scheduler import Scheduler
 from proxy.config import Config, ModelEntry, Tenant
 from proxy.errors import BadRequest, NotFound, TooLarge
-from proxy.ledger import Metrics, Receipts
+from proxy.ledger import Metrics, Receipt, Receipts
 from proxy.routing import Entries, Router
 from proxy.tenants import Tenants
 from proxy.tokens import encoding_for
@@ -49,6 +49,8 @@ class Visit:
     upstream: float = 0.0
     """Seconds spent waiting for the upstream's headers."""
     tenant: Tenant | None = None
+    receipt: Receipt | None = None
+    """What was decided, until it is filed; an error that ends the request is filed with it."""
 
     @property
     def parts(self) -> Parts:

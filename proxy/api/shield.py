@@ -19,6 +19,9 @@ from proxy.errors import PrecisError
 
 log = structlog.get_logger("precis")
 
+_GONE = 499
+"""nginx's status for a client that closed the connection; only ledgers see it."""
+
 
 class Shield:
     """Wraps the application."""
@@ -50,6 +53,7 @@ class Shield:
             if not watched.gone:
                 raise
             log.info("client gone", path=scope["path"])
+            _file(scope)
         except Exception as exc:  # the last resort: nobody else has an answer
             request_id = _id_of(scope)
             _report(scope, exc, request_id)
@@ -90,6 +94,14 @@ class _Watched:
             self._watch.cancel()
         if self.gone:
             self._task.uncancel()
+
+
+def _file(scope: Scope) -> None:
+    """Files the receipt of a request whose answer nobody waited for, if it was decided."""
+    visit = scope.get("state", {}).get("visit")
+    if isinstance(visit, Visit) and visit.receipt is not None:
+        gone = visit.receipt.after(visit.overhead_ms())
+        visit.parts.receipts.add(gone.answered(_GONE, 1000 * visit.upstream, "client_gone"))
 
 
 def _id_of(scope: Scope) -> str:

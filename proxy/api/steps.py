@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 
 import structlog
 
+from proxy import __version__
 from proxy.api.parts import Visit
 from proxy.compress.draft import unchanged
 from proxy.compress.scheduler import Order
@@ -65,9 +66,10 @@ async def compress(
         order = _order(visit, policy, encoding_name)
         results = await visit.parts.scheduler.compress(passages, order)
     except (CompressionError, LimitError) as exc:
-        if policy.on_error == "fail":
-            raise
         failure = _failure(exc)
+        if policy.on_error == "fail":
+            visit.receipt = _undecided(visit, route, encoding_name, failure)
+            raise
         log.warning("failed open", id=visit.id, reason=failure, error=_cause(exc))
         return await asyncio.to_thread(_as_it_came, passages, encoding_name, failure), failure
     if sum(len(passage.text) for passage in passages) <= _READ_ON_LOOP:
@@ -93,6 +95,26 @@ def _cause(exc: Exception) -> str:
     first = exc.__cause__ or exc
     place = traceback.extract_tb(first.__traceback__)[-1]
     return f"{type(first).__name__} at {place.filename}:{place.lineno}"
+
+
+def _undecided(visit: Visit, route: Route, encoding_name: str, failure: str) -> Receipt:
+    """The receipt of a request that is refused because it could not be compressed."""
+    return Receipt(
+        id=visit.id,
+        created=time.time(),
+        tenant=visit.tenant_name,
+        model=_plain(route.model),
+        policy=route.name,
+        decision="failed",
+        reason=failure,
+        stable=False,
+        tokens_before=None,
+        tokens_after=None,
+        encoding=encoding_name,
+        compressor="",
+        policy_fingerprint=route.fingerprint,
+        version=__version__,
+    )
 
 
 def _failure(exc: CompressionError | LimitError) -> str:
@@ -130,11 +152,12 @@ def settle(
     sent = [] if shadow else changed
     before = sum(result.tokens_before for result in results)
     after = sum(result.tokens_after for result in results)
+    compressor = visit.parts.scheduler.compressor
     receipt = Receipt(
         id=visit.id,
         created=time.time(),
         tenant=visit.tenant_name,
-        model=model,
+        model=_plain(model),
         policy=route.name,
         decision=_decision(route, failure, changed),
         reason=_reason(route, failure, passages, results),
@@ -142,10 +165,14 @@ def settle(
         tokens_before=before if route.policy else None,
         tokens_after=after if route.policy else None,
         encoding=encoding_name,
-        compressor=visit.parts.scheduler.compressor.name if changed else "",
+        compressor=compressor.name if changed else "",
         messages=tuple(map(_record, passages, results)),
         ms=_spent(visit, results),
+        policy_fingerprint=route.fingerprint,
+        compressor_fingerprint=compressor.scorer.fingerprint if changed else "",
+        version=__version__,
     )
+    visit.receipt = receipt  # should the request end in an error from here on
     texts = {(passages[i].message, passages[i].part): results[i].text for i in sent}
     return Outcome(texts, results, receipt)
 
@@ -175,11 +202,10 @@ def _reason(
 
 
 def _record(passage: Passage, result: Compressed) -> Decision:
-    spans = Counter(mark.reason for mark in (*passage.intact, *passage.forced))
     return Decision(
         message=passage.message,
         part=passage.part,
-        role=passage.role,
+        role=_plain(passage.role),
         action="unchanged" if result.reason else "compressed",
         reason=result.reason,
         tokens_before=result.tokens_before,
@@ -187,8 +213,24 @@ def _record(passage: Passage, result: Compressed) -> Decision:
         sha256_before=_sha256(passage.text),
         sha256_after=_sha256(result.text),
         kept=() if result.reason else result.kept,
-        spans=dict(spans),
+        spans=_classes(passage),
     )
+
+
+def _classes(passage: Passage) -> dict[str, dict[str, int]]:
+    """What was protected, by its class: how many spans of each kind, and their length."""
+    classes: dict[str, dict[str, int]] = {}
+    for kind, marks in (("intact", passage.intact), ("forced", passage.forced)):
+        for mark in marks:
+            found = classes.setdefault(mark.reason, {})
+            found[kind] = found.get(kind, 0) + 1
+            found["characters"] = found.get("characters", 0) + mark.end - mark.start
+    return classes
+
+
+def _plain(name: str) -> str:
+    """A name that a client chose, in characters that JSON and files can hold."""
+    return name.encode("utf-8", "replace").decode()
 
 
 def _sha256(text: str) -> str:
@@ -202,6 +244,8 @@ def _spent(visit: Visit, results: tuple[Compressed, ...]) -> dict[str, float]:
 
 def close(visit: Visit, receipt: Receipt, status: int) -> Callable[[bool], None]:
     """What to call when the answer has ended: files the receipt, counts, logs one line."""
+    receipt = receipt.answered(status, 1000 * visit.upstream)
+    visit.receipt = None
     visit.parts.receipts.add(receipt)
 
     def ended(whole: bool) -> None:

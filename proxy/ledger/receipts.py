@@ -23,7 +23,8 @@ class Receipt:
     policy: str
     """Name of the policy; empty where none applied."""
     decision: str
-    """``compressed``, ``unchanged``, ``bypassed``, ``shadow`` or ``failed-open``."""
+    """``compressed``, ``unchanged``, ``bypassed``, ``shadow``, ``failed-open``; or ``failed`` if
+    the request ended in an error before it was decided."""
     reason: str
     stable: bool
     """Whether the same messages always give the same bytes; false where a request failed open."""
@@ -32,10 +33,21 @@ class Receipt:
     tokens_after: int | None
     encoding: str
     compressor: str
-    """Name and fingerprint of the classifier."""
+    """Name of the classifier; empty where nothing was compressed."""
     messages: tuple[Decision, ...] = ()
     ms: Mapping[str, float] = field(default_factory=dict)
-    """Milliseconds per stage."""
+    """Milliseconds per stage: tokenize, score, select; compress is their sum; overhead is all of
+    ours, and upstream the wait for the answer's head."""
+    policy_fingerprint: str = ""
+    """Of the policy as it resolved for this request, overlays and headers included."""
+    compressor_fingerprint: str = ""
+    """Changes whenever the classifier's scores may."""
+    version: str = ""
+    """Of Precis: the rules for what is protected change with it."""
+    status: int | None = None
+    """HTTP status of the answer; None while there is none."""
+    error: str = ""
+    """Code of the error of ours that the request ended in."""
 
     @property
     def saved(self) -> int:
@@ -44,6 +56,11 @@ class Receipt:
     def after(self, overhead_ms: float) -> Receipt:
         """The receipt with all of our time until now in it."""
         return replace(self, ms={**self.ms, "overhead": overhead_ms})
+
+    def answered(self, status: int, upstream_ms: float, error: str = "") -> Receipt:
+        """The receipt with how the request ended; ``error`` is the code of an error of ours."""
+        ms = {**self.ms, "upstream": upstream_ms}
+        return replace(self, status=status, error=error, ms=ms)
 
 
 class Receipts:

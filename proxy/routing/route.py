@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import hashlib
+import json
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from fnmatch import fnmatchcase
 
 from proxy.config import Allow, Config, Mode, Policy, Tenant
@@ -24,9 +26,20 @@ class Route:
     mode: Mode
     reason: str = ""
     """``off`` (the tenant's mode), ``bypass`` (asked for), ``no route``, or empty."""
+    model: str = field(default="", compare=False)
+    """The public name that was asked for."""
+    fingerprint: str = field(default="", compare=False)
+    """Of the policy, as ``fingerprint_of`` makes it."""
 
 
-Resolve = Callable[[str, Tenant | None], Policy]
+def fingerprint_of(policy: Policy) -> str:
+    """16 hex digits that two policies share only if all their settings are the same."""
+    settings = json.dumps(policy.model_dump(mode="json"), sort_keys=True, separators=(",", ":"))
+    return hashlib.sha256(settings.encode("utf-8", "surrogatepass")).hexdigest()[:16]
+
+
+Resolve = Callable[[str, Tenant | None], tuple[Policy, str]]
+"""(name of a policy, tenant) -> the policy as it resolves, and its fingerprint."""
 
 
 def route(config: Config, model: str, tenant: Tenant | None, asked: Asked = NOTHING) -> Route:
@@ -45,13 +58,13 @@ class Router:
     def __init__(self, config: Config) -> None:
         self._config = config
         # Bounded: a pair of a policy's and a tenant's name, both from the configuration.
-        self._resolved: dict[tuple[str, str], Policy] = {}
+        self._resolved: dict[tuple[str, str], tuple[Policy, str]] = {}
 
     def route(self, model: str, tenant: Tenant | None, asked: Asked = NOTHING) -> Route:
         """See the function ``route``."""
         return _route(self._config, self._policy, model, tenant, asked)
 
-    def _policy(self, name: str, tenant: Tenant | None) -> Policy:
+    def _policy(self, name: str, tenant: Tenant | None) -> tuple[Policy, str]:
         key = (name, tenant.name if tenant else "")
         if key not in self._resolved:
             self._resolved[key] = _resolve(self._config, name, tenant)
@@ -64,19 +77,20 @@ def _route(
     mode: Mode = tenant.settings.mode if tenant else "enforce"
     allow = tenant.settings.allow if tenant else _ANYONE
     if mode == "off":
-        return Route(None, "", mode, "off")
+        return Route(None, "", mode, "off", model)
     if asked.bypass:
         check_bypass(allow)
-        return Route(None, "", mode, "bypass")
+        return Route(None, "", mode, "bypass", model)
     if asked.policy is not None:
         check_policy(asked.policy, config.policies, allow)
     name = asked.policy or _first_match(config, model, tenant)
     if name is None:
-        return Route(None, "", mode, "no route")
-    policy = resolve(name, tenant)
+        return Route(None, "", mode, "no route", model)
+    policy, fingerprint = resolve(name, tenant)
     if asked.rate is not None:
         policy = with_rate(policy, asked.rate, allow)
-    return Route(policy, name, mode)
+        fingerprint = fingerprint_of(policy)
+    return Route(policy, name, mode, "", model, fingerprint)
 
 
 def _first_match(config: Config, model: str, tenant: Tenant | None) -> str | None:
@@ -87,7 +101,8 @@ def _first_match(config: Config, model: str, tenant: Tenant | None) -> str | Non
     return None
 
 
-def _resolve(config: Config, name: str, tenant: Tenant | None) -> Policy:
+def _resolve(config: Config, name: str, tenant: Tenant | None) -> tuple[Policy, str]:
     policy = config.policy(name)
     overlay = tenant.settings.policy if tenant else None
-    return policy.overlaid(overlay) if overlay else policy
+    policy = policy.overlaid(overlay) if overlay else policy
+    return policy, fingerprint_of(policy)
