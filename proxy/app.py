@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -20,7 +21,7 @@ from proxy.compress import Compressor
 from proxy.compress.scheduler import Scheduler
 from proxy.config import Config
 from proxy.errors import PrecisError
-from proxy.ledger import Metrics, Receipts
+from proxy.ledger import Metrics, open_receipts
 from proxy.routing import Entries, Router
 from proxy.tenants import Tenants
 from proxy.tokens import DEFAULT_ENCODING
@@ -81,7 +82,7 @@ def build(
         router=Router(config),
         scheduler=Scheduler(compressor, max_queue_tokens=settings.max_queue_tokens),
         pool=Pool(config.model_list, config.router_settings, entries.find),
-        receipts=Receipts(),
+        receipts=open_receipts(config.ledger),
         metrics=Metrics(entries.names()),
         started=int(time.time()),
     )
@@ -91,6 +92,7 @@ def build(
         yield
         await parts.pool.aclose()
         parts.scheduler.close()
+        await asyncio.to_thread(parts.receipts.close)
 
     app = Starlette(
         routes=ROUTES,

@@ -18,6 +18,7 @@ from pydantic import (
     AfterValidator,
     AliasChoices,
     BaseModel,
+    BeforeValidator,
     ConfigDict,
     Discriminator,
     Field,
@@ -88,6 +89,40 @@ class Server(Frozen):
     allow_anonymous: bool = False
     max_body_mb: float = Field(default=32, gt=0)
     log_level: Literal["debug", "info", "warning", "error"] = "info"
+
+
+_DAYS = re.compile(r"(\d+(?:\.\d+)?) ?(?:d|days?)")
+
+
+def _is_number_or_days(keep: object) -> object:
+    good = isinstance(keep, int) and not isinstance(keep, bool) and keep >= 1
+    if good or (isinstance(keep, str) and _DAYS.fullmatch(keep)):
+        return keep
+    raise ValueError("is neither a number of receipts nor of days; give 10000, or 7 days")
+
+
+class LedgerSettings(Frozen):
+    """Where receipts are kept, and how many."""
+
+    store: Literal["memory", "sqlite"] = "memory"
+    """``sqlite``: one file that all workers share; it outlives them."""
+    path: Annotated[str, StringConstraints(min_length=1)] | None = None
+    """The file of ``sqlite``."""
+    keep: Annotated[int | str, BeforeValidator(_is_number_or_days)] = 10_000
+    """The latest so many, or those of the last ``7 days``."""
+    max_mb: float = Field(default=512, gt=0)
+    """Size of the file from which the oldest go, whatever ``keep`` says."""
+
+    @property
+    def count(self) -> int | None:
+        """The number of receipts to keep; None if days are counted."""
+        return self.keep if isinstance(self.keep, int) else None
+
+    @property
+    def seconds(self) -> float | None:
+        """Their greatest age; None if a number is kept."""
+        days = _DAYS.fullmatch(self.keep) if isinstance(self.keep, str) else None
+        return 86400 * float(days[1]) if days else None
 
 
 class CompressorSettings(Frozen):
@@ -381,6 +416,7 @@ class Config(Frozen):
 
     server: Server = Server()
     compressor: CompressorSettings = CompressorSettings()
+    ledger: LedgerSettings = LedgerSettings()
     model_list: tuple[ModelEntry, ...] = ()
     router_settings: RouterSettings = RouterSettings()
     policies: dict[str, NamedPolicy] = {}

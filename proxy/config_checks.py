@@ -29,6 +29,9 @@ def names(raw: dict[str, Any]) -> Iterator[Finding]:
     yield from _routed_policies(raw)
     yield from _shared_keys(raw)
     yield from _fallbacks(raw)
+    ledger = _mapping(raw.get("ledger"))
+    if ledger.get("store") == "sqlite" and ledger.get("path") is None:
+        yield Finding(("ledger", "path"), "is missing; give a file for the receipts")
 
 
 def exposed(host: str, has_tenants: bool, allow_anonymous: bool) -> str | None:
@@ -145,6 +148,11 @@ def oddities(config: Config) -> Iterator[Finding]:
     yield from _routes(config)
     yield from _policies(config)
     yield from _tenants(config)
+    if config.ledger.store == "memory":
+        if config.ledger.path:
+            yield Finding(("ledger", "path"), "has no effect; write store: sqlite beside it")
+        if config.ledger.seconds is not None:
+            yield Finding(("ledger", "keep"), "counts no days in memory; write store: sqlite")
     anyone = config.server.allow_anonymous and not config.tenants
     if anyone and not _is_loopback(config.server.host):
         what = "anyone who reaches the server spends your keys"

@@ -162,6 +162,7 @@ _REMEDIES = {
     "deadline_ms": "give milliseconds, e.g. 2000",
     "port": "give a port from 0 to 65535, e.g. 8484",
     "max_body_mb": "give megabytes, e.g. 32",
+    "max_mb": "give megabytes, e.g. 512",
     "keys": "make one with: precis keys new TENANT",
     "timeout": "give seconds, e.g. 600",
     "stream_timeout": "give seconds, e.g. 120",

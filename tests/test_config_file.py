@@ -164,6 +164,11 @@ router_settings: {fallbacks: [{m: [n]}]}
         ("policies: {a: {extends: a}}", "in a circle: a -> a"),
         ("routes: [{policy: rga}]\npolicies: {rag: {}}", "no policy 'rga'; did you mean 'rag'?"),
         ("routes: [{policy: rga}]", "there is no policy 'rga'; there are none"),
+        ("ledger: {store: sqlite}", "ledger.path: is missing; give a file for the receipts"),
+        ("ledger: {store: sql}", "'sql' is not known; did you mean 'sqlite'?"),
+        ("ledger: {keep: 7 weeks}", "'7 weeks' is neither a number of receipts nor of days"),
+        ("ledger: {keep: 0}", "0 is neither a number of receipts nor of days; give 10000"),
+        ("ledger: {max_mb: 0}", "0 is not more than 0; give megabytes"),
     ],
 )
 def test_each_problem_comes_with_its_remedy(here: Path, text: str, words: str) -> None:
@@ -386,6 +391,8 @@ TENANT = f"tenants: {{acme: {{keys: ['{HASH}']}}}}\n"
         (ENTRY.replace("api_key: a", "apikey: a"), "did you mean api_key?"),
         (ENTRY.replace("{model: gpt-4", "{model: 'openai/*'"), "has a * that nothing stands for"),
         ("server: {host: '::', allow_anonymous: true}", "spends your keys"),
+        ("ledger: {path: x}", "ledger.path: has no effect; write store: sqlite"),
+        ("ledger: {keep: 7 days}", "ledger.keep: counts no days in memory; write store: sqlite"),
     ],
 )
 def test_what_is_hardly_meant_is_a_warning(here: Path, text: str, words: str) -> None:

@@ -38,6 +38,6 @@ async def metrics(request: Request) -> Response:
 async def receipt(request: Request) -> Response:
     """One receipt, for its own tenant only."""
     now = visit(request)
-    found = now.parts.receipts.get(request.path_params["id"], now.tenant_name)
+    found = await now.parts.receipts.get(request.path_params["id"], now.tenant_name)
     body = {"object": "precis.receipt", **asdict(found), "tokens_saved": found.saved}
     return Response(msgspec.json.encode(body), media_type="application/json")

@@ -14,7 +14,7 @@ from rich.padding import Padding
 from rich.table import Table
 from rich.text import Text
 
-from proxy.config import Config, ModelEntry, Policy, Tenant
+from proxy.config import Config, LedgerSettings, ModelEntry, Policy, Tenant
 from proxy.config_file import Loaded, load
 from proxy.errors import ConfigError
 from proxy.routing import route
@@ -55,12 +55,20 @@ def report(loaded: Loaded, file: Path, console: Console) -> None:
     ):
         console.print(Text(title, style="bold"))
         console.print(Padding(table, (0, 0, 1, 2)))
+    console.print(Text.assemble(("Receipts", "bold"), f"  {_receipts(config.ledger)}\n"))
     for warning in loaded.warnings:
         console.print(_coloured(warning, "yellow"), soft_wrap=True)
     odd = len(loaded.warnings)
     with_warnings = f", with {odd} warning{'s' if odd != 1 else ''}" if odd else ""
     verdict = Text.assemble((f"{file} is good", "bold green"), with_warnings)
     console.print(verdict, soft_wrap=True)
+
+
+def _receipts(ledger: LedgerSettings) -> str:
+    if ledger.store == "memory":
+        return f"the latest {ledger.count or 10_000:,}, in the memory of one worker"
+    which = f"the latest {ledger.count:,}" if ledger.count else f"those of the last {ledger.keep}"
+    return f"{which}, in {ledger.path}, up to {ledger.max_mb:g} MB"
 
 
 def _coloured(line: str, colour: str) -> Text:

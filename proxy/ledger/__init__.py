@@ -1,6 +1,24 @@
 """What was done and what it saved: receipts and metrics. Holds hashes and masks, never text."""
 
+from pathlib import Path
+
+from proxy.config import LedgerSettings
 from proxy.ledger.metrics import Metrics
 from proxy.ledger.receipts import Receipt, Receipts
+from proxy.ledger.receipts_memory import MemoryReceipts
 
-__all__ = ["Metrics", "Receipt", "Receipts"]
+__all__ = ["Metrics", "Receipt", "Receipts", "open_receipts"]
+
+
+def open_receipts(settings: LedgerSettings) -> Receipts:
+    """The store that the configuration names. Raises ConfigError if it cannot be used."""
+    if settings.store == "memory":
+        return MemoryReceipts(settings.count or 10_000)
+    from proxy.ledger.receipts_sqlite import SqliteReceipts  # not needed for the other
+
+    return SqliteReceipts(
+        Path(settings.path or ""),
+        keep=settings.count,
+        seconds=settings.seconds,
+        max_bytes=int(settings.max_mb * 1_000_000),
+    )

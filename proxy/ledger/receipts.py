@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections import OrderedDict
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
+from typing import Protocol
 
 from proxy.errors import NotFound
 from proxy.types import Decision
@@ -63,39 +63,30 @@ class Receipt:
         return replace(self, status=status, error=error, ms=ms)
 
 
-class Receipts:
-    """The latest receipts, in memory; the oldest go first.
-
-    ``spans`` bounds their masks together, which for long prompts are nearly all of their size: a
-    span takes some 120 bytes.
-    """
-
-    def __init__(self, size: int = 10_000, spans: int = 500_000) -> None:
-        self._size, self._spans = size, spans
-        self._held = 0
-        self._kept: OrderedDict[str, Receipt] = OrderedDict()
+class Receipts(Protocol):
+    """Where receipts are kept: the latest of them, as many as fit."""
 
     def add(self, receipt: Receipt) -> None:
-        self._kept[receipt.id] = receipt
-        self._held += _spans(receipt)
-        while len(self._kept) > self._size or (self._held > self._spans and len(self._kept) > 1):
-            _, oldest = self._kept.popitem(last=False)
-            self._held -= _spans(oldest)
+        """Keep it, in place of an earlier one of the same id. Never waits, never fails."""
+        ...
 
-    def get(self, receipt_id: str, tenant: str) -> Receipt:
+    async def get(self, receipt_id: str, tenant: str) -> Receipt:
         """The receipt, if it is this tenant's.
 
-        Raises NotFound, the same whether it never was, has gone, or belongs to somebody else.
+        Raises NotFound, the same and in the same time whether it never was, has gone, or belongs
+        to somebody else.
         """
-        receipt = self._kept.get(receipt_id)
-        if receipt is None or receipt.tenant != tenant:
-            raise NotFound(
-                "No such receipt: ids come from the x-precis-request-id header, and this server "
-                f"keeps the latest {self._size} at most, in memory.",
-                code="receipt_not_found",
-            )
-        return receipt
+        ...
+
+    def close(self) -> None:
+        """Write down what is not yet written. May take seconds."""
+        ...
 
 
-def _spans(receipt: Receipt) -> int:
-    return sum(len(done.kept) for done in receipt.messages)
+def not_found(kept: str) -> NotFound:
+    """The one answer for a receipt that cannot be shown; ``kept`` says how many are."""
+    return NotFound(
+        "No such receipt: ids come from the x-precis-request-id header, and this server "
+        f"keeps the latest {kept}.",
+        code="receipt_not_found",
+    )

@@ -59,6 +59,7 @@ def test_a_good_file_is_told_as_it_resolves(file: Path) -> None:
         "force_tokens + ACME",
         "untouched (off)",
         "untouched (no route)",
+        "the latest 10,000, in the memory of one worker",
         "config.yaml is good",
     ):
         assert words in out
@@ -93,6 +94,11 @@ def test_the_shipped_file_is_good() -> None:
     assert code == 0
     assert "anyone on this machine" in out
     assert "is good" in out
+
+
+def test_where_receipts_are_kept_is_told(file: Path) -> None:
+    file.write_text(GOOD + "ledger: {store: sqlite, path: r.db, keep: 7 days}\n")
+    assert "those of the last 7 days, in r.db, up to 512 MB" in run(file)[1]
 
 
 def test_warnings_do_not_fail_the_check(file: Path) -> None:

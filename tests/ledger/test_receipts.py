@@ -1,7 +1,8 @@
-"""Receipts: found by their own tenant, bounded in number and size, and without any text."""
+"""Receipts in memory: found by their own tenant, bounded in number and size."""
 
 from __future__ import annotations
 
+import asyncio
 from dataclasses import replace
 
 import pytest
@@ -9,7 +10,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from proxy.errors import NotFound
-from proxy.ledger import Receipt, Receipts
+from proxy.ledger import Receipt
+from proxy.ledger.receipts_memory import MemoryReceipts
 from proxy.types import Decision
 
 
@@ -22,21 +24,31 @@ def receipt(name: str = "req_1", tenant: str = "acme", spans: int = 1) -> Receip
     )  # fmt: skip
 
 
-def test_a_receipt_is_found_again() -> None:
-    receipts = Receipts()
+async def test_a_receipt_is_found_again() -> None:
+    receipts = MemoryReceipts()
     receipts.add(receipt())
-    assert receipts.get("req_1", "acme") == receipt()
+    assert await receipts.get("req_1", "acme") == receipt()
     assert receipt().saved == 6
 
 
 @pytest.mark.parametrize("name,tenant", [("req_1", "globex"), ("req_1", ""), ("req_2", "acme")])
-def test_others_learn_nothing_of_it(name: str, tenant: str) -> None:
-    receipts = Receipts()
+async def test_others_learn_nothing_of_it(name: str, tenant: str) -> None:
+    receipts = MemoryReceipts()
     receipts.add(receipt())
     with pytest.raises(NotFound) as refused:
-        receipts.get(name, tenant)
+        await receipts.get(name, tenant)
     assert refused.value.code == "receipt_not_found"
     assert name not in refused.value.message and "acme" not in refused.value.message
+
+
+async def test_a_later_one_of_the_same_id_takes_the_earlier_ones_place() -> None:
+    receipts = MemoryReceipts(spans=3)
+    receipts.add(receipt("req_0"))
+    for _ in range(5):
+        receipts.add(receipt("req_1"))
+    receipts.add(replace(receipt("req_1"), status=200))
+    assert (await receipts.get("req_1", "acme")).status == 200
+    assert (await receipts.get("req_0", "acme")).status is None
 
 
 def test_nothing_was_saved_where_nothing_was_counted() -> None:
@@ -51,13 +63,13 @@ def test_the_time_until_now_is_added_to_a_copy() -> None:
 
 @given(st.lists(st.integers(0, 30), max_size=30), st.integers(1, 10), st.integers(1, 50))
 def test_the_latest_stay_as_far_as_they_fit(sizes: list[int], size: int, spans: int) -> None:
-    receipts = Receipts(size, spans)
+    receipts = MemoryReceipts(size, spans)
     for index, count in enumerate(sizes):
         receipts.add(receipt(f"req_{index}", spans=count))
 
     def held(index: int) -> bool:
         try:
-            return receipts.get(f"req_{index}", "acme").id == f"req_{index}"
+            return asyncio.run(receipts.get(f"req_{index}", "acme")).id == f"req_{index}"
         except NotFound:
             return False
 
