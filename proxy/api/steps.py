@@ -48,7 +48,7 @@ async def passages_of(visit: Visit, chat: Chat, route: Route) -> tuple[Passage, 
         return ()
     if len(chat.body) <= _READ_ON_LOOP:
         return segment(chat, route.policy)
-    return await visit.parts.scheduler.in_thread(segment, chat, route.policy)
+    return await visit.parts.scheduler.in_thread(len(chat.body), segment, chat, route.policy)
 
 
 async def compress(
@@ -72,9 +72,10 @@ async def compress(
             raise
         log.warning("failed open", id=visit.id, reason=failure, error=_cause(exc))
         return await asyncio.to_thread(_as_it_came, passages, encoding_name, failure), failure
-    if sum(len(passage.text) for passage in passages) <= _READ_ON_LOOP:
+    size = sum(len(passage.text) for passage in passages)
+    if size <= _READ_ON_LOOP:
         return _verified(passages, results), ""
-    return await visit.parts.scheduler.in_thread(_verified, passages, results), ""
+    return await visit.parts.scheduler.in_thread(size, _verified, passages, results), ""
 
 
 def _verified(

@@ -1,15 +1,18 @@
 """The queue of windows that wait for the classifier, and the threads that serve it.
 
-Turns go round the tenants, and within a tenant round the requests, one window each: a huge request
-never makes a small one wait for more than the windows that are being scored right now.
+Tenants share the classifier's time by tokens, however many requests each of them has. Within a
+tenant turns alternate between the request that has least left and the oldest one: a small one never
+waits behind a huge one, and a huge one gets on however many small ones come.
 """
 
 from __future__ import annotations
 
 import threading
-from collections import OrderedDict, deque
-from collections.abc import Callable, Sequence
+import time
+from collections.abc import Callable, Iterator, Sequence
 
+from proxy.compress.hands import stand_back
+from proxy.compress.pace import Pace
 from proxy.compress.scorer import Floats, Ints
 
 Score = Callable[[Ints], Floats]
@@ -21,18 +24,27 @@ class Work:
     def __init__(self, tenant: str, windows: Sequence[Ints], done: Callable[[], None]) -> None:
         self.tenant = tenant
         self.windows = windows
-        self.tokens = sum(len(ids) for ids in windows)
+        self.waiting = sum(map(len, windows))
+        """Tokens of the windows that no thread has taken yet."""
         self.scores: list[Floats | None] = [None] * len(windows)
         self.error: Exception | None = None
-        self.cancelled = False
         self.taken = 0
         self.missing = len(windows)
         self.done = done
 
-    @property
-    def waiting(self) -> int:
-        """Tokens of the windows that no thread has taken yet."""
-        return sum(len(ids) for ids in self.windows[self.taken :])
+
+class _Line:
+    """One tenant's requests, the oldest first."""
+
+    def __init__(self, served: float) -> None:
+        self.works: list[Work] = []
+        self.served = served
+        """Tokens taken, from where the tenants stood when this one came."""
+        self._oldest_next = False
+
+    def next(self) -> Work:
+        self._oldest_next = not self._oldest_next
+        return min(self.works, key=_waiting) if self._oldest_next else self.works[0]
 
 
 class WindowQueue:
@@ -40,7 +52,9 @@ class WindowQueue:
 
     def __init__(self, score: Score, threads: int) -> None:
         self._score = score
-        self._turns: OrderedDict[str, deque[Work]] = OrderedDict()
+        self._lines: dict[str, _Line] = {}
+        self._served = 0.0
+        self._pace = Pace()
         self._change = threading.Condition()
         self.closed = False
         self.waiting_tokens = 0
@@ -55,16 +69,39 @@ class WindowQueue:
     def put(self, work: Work) -> None:
         """Queue all windows of ``work``; its ``done`` is called, in a thread, after the last."""
         with self._change:
-            self._turns.setdefault(work.tenant, deque()).append(work)
-            self.waiting_tokens += work.tokens
+            if work.tenant not in self._lines:
+                self._lines[work.tenant] = _Line(self._served)
+            self._lines[work.tenant].works.append(work)
+            self.waiting_tokens += work.waiting
             self._change.notify(len(work.windows))
 
     def cancel(self, work: Work) -> None:
         """Forget the windows that no thread has taken yet; nothing if all are."""
         with self._change:
-            if not work.cancelled:
-                work.cancelled = True
+            if work.waiting:
+                self._remove(work)
                 self.waiting_tokens -= work.waiting
+                work.waiting = 0
+
+    def seconds_for(self, work: Work) -> float:
+        """Seconds until all of ``work`` would be scored, at the speed that was measured of late.
+
+        What may come later is not in it, so it is the least. 0 as long as no speed is known.
+        """
+        with self._change:
+            ahead = sum(self._ahead(work))
+            return self._pace.seconds_for(work.waiting + ahead) / len(self._threads)
+
+    def _ahead(self, work: Work) -> Iterator[int]:
+        """Tokens that will be taken before the last of ``work``, by tenant; the lock is held."""
+        own = self._lines.get(work.tenant)
+        sizes = [other.waiting for other in own.works] if own else []
+        shorter = sum(size for size in sizes if size <= work.waiting)
+        yield shorter
+        yield min(sum(sizes) - shorter, work.waiting + shorter)  # every other turn is the oldest's
+        for tenant, line in self._lines.items():
+            if tenant != work.tenant:
+                yield min(sum(map(_waiting, line.works)), work.waiting + shorter)
 
     def close(self) -> None:
         """Stop the threads after the windows that they are on."""
@@ -75,6 +112,7 @@ class WindowQueue:
             thread.join()
 
     def _serve(self) -> None:
+        stand_back()
         while taken := self._next():
             self._run(*taken)
 
@@ -82,36 +120,49 @@ class WindowQueue:
         """The next window, as soon as there is one; None once the queue is closed."""
         with self._change:
             while not self.closed:
-                if taken := self._take():
-                    return taken
+                if self._lines:
+                    return self._take()
                 self._change.wait()
         return None
 
-    def _take(self) -> tuple[Work, int] | None:
-        """The next window in turn; the lock is held."""
-        while self._turns:
-            tenant, works = next(iter(self._turns.items()))
-            work = works.popleft()
-            index = work.taken
-            if not work.cancelled:
-                self.waiting_tokens -= len(work.windows[index])
-                work.taken += 1
-                if work.taken < len(work.windows):
-                    works.append(work)
-            self._turns.move_to_end(tenant)
-            if not works:
-                del self._turns[tenant]
-            if not work.cancelled:
-                return work, index
-        return None
+    def _take(self) -> tuple[Work, int]:
+        """The next window of the tenant that had least so far; the lock is held."""
+        line = min(self._lines.values(), key=_served)
+        work, self._served = line.next(), line.served
+        index = work.taken
+        size = len(work.windows[index])
+        work.taken += 1
+        work.waiting -= size
+        line.served += size
+        self.waiting_tokens -= size
+        if work.taken == len(work.windows):
+            self._remove(work)
+        return work, index
+
+    def _remove(self, work: Work) -> None:
+        line = self._lines[work.tenant]
+        line.works.remove(work)
+        if not line.works:
+            del self._lines[work.tenant]
 
     def _run(self, work: Work, index: int) -> None:
+        started = time.perf_counter()
         try:
             work.scores[index] = self._score(work.windows[index])
         except Exception as exc:  # handed to the request that waits for it
             work.error = exc
+        seconds = time.perf_counter() - started
         with self._change:
+            self._pace.note(len(work.windows[index]), seconds)
             work.missing -= 1
             last = work.missing == 0
         if last:
             work.done()
+
+
+def _waiting(work: Work) -> int:
+    return work.waiting
+
+
+def _served(line: _Line) -> float:
+    return line.served

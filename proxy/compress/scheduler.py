@@ -6,14 +6,17 @@ The event loop never waits for the tokenizer or the classifier; both run in thre
 from __future__ import annotations
 
 import asyncio
+import threading
 import time
 from collections.abc import Callable, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import TypeVar, TypeVarTuple, cast
 
 from proxy.compress.compressor import Compressor
 from proxy.compress.draft import Draft, Job, unchanged
+from proxy.compress.hands import Hands
+from proxy.compress.pace import Pace
 from proxy.compress.queue import WindowQueue, Work
 from proxy.compress.scorer import Floats
 from proxy.errors import CompressionError, DeadlineExceeded, LimitError, PrecisError
@@ -22,6 +25,11 @@ from proxy.types import Compressed, Passage, Rules
 
 T = TypeVar("T")
 Args = TypeVarTuple("Args")
+
+_SMALL = 20_000
+"""Characters below which preparing takes no time that tells how long more would take."""
+_SLACK = 1.25
+"""How many times over a deadline an estimate must be before a request is refused for it."""
 
 Steps = tuple[tuple[int, float], ...]
 """``(over, rate)`` pairs, growing in ``over``."""
@@ -54,9 +62,8 @@ class Scheduler:
         self.compressor = compressor
         self._max_queue_tokens = max_queue_tokens
         self._queue = WindowQueue(compressor.score, compressor.threads)
-        # Splitting and choosing hold the interpreter's lock for much of their time, so more
-        # threads would only make them wait for one another.
-        self._hands = ThreadPoolExecutor(2, thread_name_prefix="prepare")
+        self._hands = Hands()
+        self._reading, self._choosing = Pace(), Pace()  # characters per second
 
     @property
     def waiting_tokens(self) -> int:
@@ -67,13 +74,15 @@ class Scheduler:
         """One result a passage, in order.
 
         Raises DeadlineExceeded, LimitError (full queue) or CompressionError. If the caller is
-        cancelled, what is queued for it is dropped.
+        cancelled, what is queued for it is dropped. A deadline that the speed of late can't meet
+        is refused at once.
         """
         if not passages:
             return ()
+        late = asyncio.get_running_loop().time() + order.deadline_ms / 1000
         try:
-            async with asyncio.timeout(order.deadline_ms / 1000):
-                return await self._compress(passages, order)
+            async with asyncio.timeout_at(late):
+                return await self._compress(passages, order, late)
         except TimeoutError as exc:
             raise DeadlineExceeded(
                 f"compression took longer than the policy's {order.deadline_ms:.0f} ms; raise "
@@ -84,23 +93,42 @@ class Scheduler:
         except Exception as exc:  # whatever it is, the policy's on_error decides what comes of it
             raise CompressionError(f"compression failed: {type(exc).__name__}") from exc
 
-    async def _compress(self, passages: Sequence[Passage], order: Order) -> tuple[Compressed, ...]:
+    async def _compress(
+        self, passages: Sequence[Passage], order: Order, late: float
+    ) -> tuple[Compressed, ...]:
+        size = sum(len(passage.text) for passage in passages if not passage.reason)
+        to_choose = self._choosing.seconds_for(size)
+        _be_in_time(self._reading.seconds_for(size) + to_choose, order, late)
         started = time.perf_counter()
-        begun = await self.in_thread(self._begin, passages, order)
+        begun = await self._begin_all(passages, order, size)
         read = time.perf_counter()
         drafts = [draft for draft in begun if isinstance(draft, Draft)]
         if not drafts:
             return cast("tuple[Compressed, ...]", tuple(begun))
-        scores = await self._score(drafts, order.tenant)
+        scores = await self._score(drafts, order, late - to_choose)
         scored = time.perf_counter()
-        done = await self.in_thread(self._finish, begun, scores, order)
+        finish = partial(self._finish, begun, scores, order)
+        done = await self.in_thread(size, _timed, self._choosing, size, finish)
         ended = time.perf_counter()
         ms = {"tokenize": read - started, "score": scored - read, "select": ended - scored}
         spent = {stage: 1000 * seconds for stage, seconds in ms.items()}
         return tuple(replace(result, ms=spent) if not result.reason else result for result in done)
 
-    def _begin(self, passages: Sequence[Passage], order: Order) -> list[Compressed | Draft]:
-        return [self._begin_one(passage, order) for passage in passages]
+    async def _begin_all(
+        self, passages: Sequence[Passage], order: Order, size: int
+    ) -> list[Compressed | Draft]:
+        gone = threading.Event()
+        try:
+            begin = partial(self._begin, passages, order, gone)
+            return await self.in_thread(size, _timed, self._reading, size, begin)
+        finally:
+            gone.set()
+
+    def _begin(
+        self, passages: Sequence[Passage], order: Order, gone: threading.Event
+    ) -> list[Compressed | Draft]:
+        # Cut short, nobody is there any more to see it.
+        return [self._begin_one(passage, order) for passage in passages if not gone.is_set()]
 
     def _begin_one(self, passage: Passage, order: Order) -> Compressed | Draft:
         text = passage.text
@@ -120,7 +148,9 @@ class Scheduler:
         )
         return self.compressor.settle(job, order.encoding) or Draft.of(job, self.compressor.reader)
 
-    async def _score(self, drafts: Sequence[Draft], tenant: str) -> list[list[Floats]]:
+    async def _score(
+        self, drafts: Sequence[Draft], order: Order, late: float
+    ) -> list[list[Floats]]:
         windows = [draft.ids(window) for draft in drafts for window in draft.windows]
         if not windows:
             return [[] for _ in drafts]
@@ -130,13 +160,14 @@ class Scheduler:
         def done() -> None:
             loop.call_soon_threadsafe(ready.set)
 
-        work = Work(tenant, windows, done)
-        if self._queue.waiting_tokens + work.tokens > self._max_queue_tokens:
+        work = Work(order.tenant, windows, done)
+        if self._queue.waiting_tokens + work.waiting > self._max_queue_tokens:
             raise LimitError(
                 "too many tokens wait for compression; try again later or raise "
                 "compressor.max_queue_tokens",
                 code="compression_queue_full",
             )
+        _be_in_time(self._queue.seconds_for(work), order, late)
         self._queue.put(work)
         try:
             await ready.wait()
@@ -160,11 +191,32 @@ class Scheduler:
             for item in begun
         ]
 
-    async def in_thread(self, function: Callable[[*Args], T], *args: *Args) -> T:
-        """The function's result; it runs in one of the threads that prepare texts."""
-        return await asyncio.get_running_loop().run_in_executor(self._hands, function, *args)
+    async def in_thread(self, size: int, function: Callable[[*Args], T], *args: *Args) -> T:
+        """The function's result; it runs in one of the threads that prepare texts of such a size.
+
+        ``size`` is in characters.
+        """
+        return await self._hands.run(size, function, *args)
 
     def close(self) -> None:
         """Stop the threads."""
         self._queue.close()
-        self._hands.shutdown(cancel_futures=True)
+        self._hands.close()
+
+
+def _timed(pace: Pace, size: int, work: Callable[[], T]) -> T:
+    """What the work gives; how long it took is noted if that says anything."""
+    started = time.perf_counter()
+    result = work()
+    if size > _SMALL:
+        pace.note(size, time.perf_counter() - started)
+    return result
+
+
+def _be_in_time(seconds: float, order: Order, late: float) -> None:
+    """Raises DeadlineExceeded if what takes so long can't be done before ``late``."""
+    if seconds > _SLACK * (late - asyncio.get_running_loop().time()):
+        raise DeadlineExceeded(
+            f"at its speed of late, compression can't be done within the policy's "
+            f"{order.deadline_ms:.0f} ms; raise deadline_ms, lower the load, or use a faster model"
+        )

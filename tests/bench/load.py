@@ -16,7 +16,7 @@ from typing import cast
 from tests.bench.upstream import ACK
 
 _LENGTH = re.compile(rb"\r\ncontent-length: *(\d+)", re.IGNORECASE)
-PATIENCE = 120.0
+PATIENCE = 600.0
 """Seconds until a request counts as lost; the benchmark stops then."""
 
 

@@ -64,23 +64,82 @@ def test_a_small_request_overtakes_a_huge_one() -> None:
         small, done = work(2, 1)
         windows.put(huge)
         windows.put(small)
-        gate.let(3)
+        gate.let(2)
         assert done.wait(SOON)
-        assert gate.order == [0, 1, 2]
+        assert gate.order == [0, 2]
         windows.cancel(huge)
+
+
+def test_a_huge_request_has_every_other_turn_however_many_small_ones_come() -> None:
+    gate = Gate()
+    with queue(gate) as windows:
+        windows.put(work(1, 50)[0])
+        for _ in range(20):
+            last, done = work(2, 1)
+            windows.put(last)
+        gate.let()
+        assert done.wait(SOON)
+        assert gate.order[:11] == [0, 2, 1, 2, 1, 2, 1, 2, 1, 2, 1]
 
 
 def test_tenants_take_turns_however_many_requests_they_have() -> None:
     gate = Gate()
     with queue(gate) as windows:
-        for name in (1, 2, 3):
-            windows.put(work(name, 2, "many")[0])
+        for _ in range(3):
+            windows.put(work(1, 2, "many")[0])
         last, done = work(9, 3, "few")
         windows.put(last)
         gate.let()
         assert done.wait(SOON)
-        gate.order.remove(0)
-        assert gate.order[:6] == [1, 9, 2, 9, 3, 9]
+        assert gate.order[1:7] == [1, 9, 1, 9, 1, 9]
+
+
+def test_tenants_share_by_tokens_and_not_by_windows() -> None:
+    gate = Gate()
+    with queue(gate) as windows:
+        windows.put(work(1, 100, "long", size=40)[0])
+        windows.put(work(2, 100, "short", size=10)[0])
+        gate.let(51)
+        for _ in range(51):
+            gate.wait_busy()
+        assert gate.order.count(2) in range(38, 43)
+
+
+def test_a_tenant_that_comes_later_has_no_time_to_catch_up() -> None:
+    gate = Gate()
+    with queue(gate) as windows:
+        windows.put(work(1, 100, "early")[0])
+        gate.let(20)
+        for _ in range(20):
+            gate.wait_busy()
+        windows.put(work(2, 100, "late")[0])
+        gate.let(20)
+        for _ in range(20):
+            gate.wait_busy()
+        assert gate.order[20:].count(1) in range(8, 12)
+
+
+def test_how_long_it_will_take_is_told_from_what_was_done_and_what_is_ahead() -> None:
+    def slowly(ids: Ints) -> Floats:
+        time.sleep(0.02)
+        return np.zeros(len(ids), np.float32)
+
+    windows = WindowQueue(slowly, 1)
+    asked, _ = work(5, 10)
+    assert windows.seconds_for(asked) == 0.0  # nothing is known yet
+    first, done = work(1, 5)
+    windows.put(first)
+    assert done.wait(SOON)
+    alone = windows.seconds_for(asked)
+    assert alone >= 0.2
+    huge, small = work(1, 5000)[0], work(2, 5)[0]
+    windows.put(huge)
+    windows.put(small)
+    # All of the smaller one is ahead, and of the huge one as much as it gets turns.
+    assert 1.8 * alone < windows.seconds_for(asked) < 4 * alone
+    windows.cancel(huge)
+    windows.cancel(small)
+    windows.close()
 
 
 def test_work_that_was_cancelled_is_skipped_and_no_longer_waited_for() -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import threading
+import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import Any
@@ -110,6 +111,39 @@ async def test_a_deadline_ends_the_wait_and_empties_the_queue() -> None:
         (after,) = await shared.compress([passage()], order(deadline_ms=60_000))
         assert not after.reason
         assert shared.waiting_tokens == 0
+
+
+class Slow(FakeScorer):
+    """Takes its time, and counts its windows."""
+
+    windows = 0
+
+    def score(self, ids: Ints) -> Floats:
+        time.sleep(0.03)
+        self.windows += 1
+        return super().score(ids)
+
+
+async def test_a_deadline_that_its_speed_cannot_meet_is_refused_at_once() -> None:
+    slow = Slow()
+    async with scheduler(slow) as shared:
+        await shared.compress([passage()], order(deadline_ms=60_000))
+        known = slow.windows
+        with pytest.raises(DeadlineExceeded, match=r"at its speed of late,.* 1000 ms"):
+            await shared.compress([passage(TEXT * 10)], order(deadline_ms=1000))
+        assert slow.windows == known
+        (after,) = await shared.compress([passage()], order(deadline_ms=60_000))
+    assert not after.reason
+
+
+async def test_a_text_too_long_to_be_read_in_time_is_not_even_read(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    async with scheduler() as shared:
+        await shared.compress([passage(TEXT * 100)], order(deadline_ms=60_000))
+        monkeypatch.setattr(shared, "_begin", lambda *given: pytest.fail("was read"))
+        with pytest.raises(DeadlineExceeded, match="at its speed of late"):
+            await shared.compress([passage(TEXT * 10_000)], order(deadline_ms=5))
 
 
 async def test_a_caller_who_leaves_takes_its_windows_along() -> None:
