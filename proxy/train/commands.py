@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 from collections.abc import Callable
 from pathlib import Path
 from typing import Annotated, Any
@@ -13,14 +12,25 @@ from rich.console import Console
 
 from proxy.errors import ConfigError
 from proxy.train.commands_flags import flagged
+from proxy.train.commands_llm import (
+    Asking,
+    BaseUrl,
+    Concurrency,
+    KeyEnv,
+    PriceIn,
+    PriceOut,
+    Retries,
+    Temperature,
+    Timeout,
+    Yes,
+)
 from proxy.train.distill_console import FAILED, exit_codes
-from proxy.train.distill_cost import Price
 from proxy.train.judge import Budget, judge, tell
 from proxy.train.judge_plan import Goal, JudgeSettings
 from proxy.train.tasks import TASKS, find
 from proxy.train.tasks_example import Data
 
-_RATES = "0.2,0.33,0.5,0.8"
+_RATES = "0.2,0.33,0.5,0.65,0.8"
 
 
 def fit_command() -> Callable[..., None]:
@@ -66,7 +76,7 @@ def _card(file: Path | None, source: Path, out: Path) -> dict[str, Any]:
 
 def evaluate(
     model: Annotated[
-        str, typer.Option(help="builtin, builtin-fast, a directory or a hub id.")
+        str, typer.Option(help="builtin, builtin-fast, a directory or a hub id; or several, a,b.")
     ] = "builtin",
     data: Annotated[
         str,
@@ -76,62 +86,60 @@ def evaluate(
     target_tokens: Annotated[
         str, typer.Option(help="With --task: tokens to keep, as 2000,3000; instead of rates.")
     ] = "",
-    out: Annotated[Path | None, typer.Option(help="Folder for the results.")] = None,
+    out: Annotated[
+        Path | None, typer.Option(help="Folder for the results; a run goes on from there.")
+    ] = None,
     limit: Annotated[int, typer.Option(min=0, help="Most texts of each set; 0 for all.")] = 0,
+    llmlingua: Annotated[
+        str, typer.Option(help="Checkpoint that the package llmlingua is measured on.")
+    ] = "",
     task: Annotated[str, typer.Option(help=f"Ask an LLM: {', '.join(TASKS)}.")] = "",
     llm: Annotated[str, typer.Option(help="The LLM, by its provider's or litellm's name.")] = "",
     demos: Annotated[
         Path | None, typer.Option(help="Demonstrations, where they don't lie with the task.")
     ] = None,
     datasets: Annotated[str, typer.Option(help="Only these of the task's data sets, a,b.")] = "",
-    base_url: Annotated[
-        str, typer.Option(help="An OpenAI-compatible URL (http://localhost:8000/v1); else litellm.")
-    ] = "",
-    key_env: Annotated[str, typer.Option(help="Environment variable that holds the API key.")] = "",
-    temperature: Annotated[float, typer.Option(min=0.0, max=2.0)] = 0.0,
-    concurrency: Annotated[int, typer.Option(min=1, help="Requests at the same time.")] = 8,
-    retries: Annotated[int, typer.Option(min=0, help="Of a failed request.")] = 6,
-    timeout: Annotated[float, typer.Option(min=1.0, help="Seconds to wait for an answer.")] = 300.0,
-    price_in: Annotated[
-        float | None, typer.Option(min=0.0, help="Dollars for a million tokens in.")
-    ] = None,
-    price_out: Annotated[
-        float | None, typer.Option(min=0.0, help="Dollars for a million tokens out.")
-    ] = None,
-    yes: Annotated[bool, typer.Option("--yes", "-y", help="Don't ask before spending.")] = False,
+    base_url: BaseUrl = "",
+    key_env: KeyEnv = "",
+    temperature: Temperature = 0.0,
+    concurrency: Concurrency = 8,
+    retries: Retries = 6,
+    timeout: Timeout = 300.0,
+    price_in: PriceIn = None,
+    price_out: PriceOut = None,
+    yes: Yes = False,
 ) -> None:
     """Measure a classifier on the dev sets, or with --task what an LLM makes of its output."""
+    asking = Asking(
+        base_url, key_env, temperature, concurrency, retries, timeout, price_in, price_out
+    )
     console = Console(stderr=True)
+    failed = False
     with exit_codes(console):
-        if not task:
+        if task:
+            if not llm or out is None:
+                raise ConfigError(["--task needs --llm MODEL and --out FOLDER"])
+            material = Data(data or "hub", demos, frozenset(_words(datasets)))
+            wanted = goals(rates, target_tokens)
+            settings = JudgeSettings(
+                find(task), material, out, llm, model, wanted, limit, **asking.settings()
+            )
+            failed = _with_llm(settings, yes, console)
+        else:
             _refuse({"--llm": llm, "--target-tokens": target_tokens, "--demos": demos})
-            _without_llm(model, data, _numbers(rates or _RATES, "--rates"), limit, out)
-            return
-        if not llm or out is None:
-            raise ConfigError(["--task needs --llm MODEL and --out FOLDER"])
-        settings = JudgeSettings(
-            find(task),
-            Data(data or "hub", demos, frozenset(_words(datasets))),
-            out,
-            llm,
-            model,
-            goals(rates, target_tokens),
-            limit,
-            base_url,
-            _api_key(key_env, base_url),
-            temperature,
-            concurrency,
-            retries,
-            timeout_s=timeout,
-            price=_price(price_in, price_out),
-        )
-        failed = _with_llm(settings, yes, console)
+            at = _numbers(rates or _RATES, "--rates")
+            _without_llm(_words(model), data, at, limit, out, llmlingua)
     if failed:
         raise typer.Exit(FAILED)
 
 
 def _without_llm(
-    model: str, data: str, rates: tuple[float, ...], limit: int, out: Path | None
+    models: list[str],
+    data: str,
+    rates: tuple[float, ...],
+    limit: int,
+    out: Path | None,
+    package: str,
 ) -> None:
     from proxy.train import evaluate as stage  # reads vocabularies, and may draw
 
@@ -140,7 +148,7 @@ def _without_llm(
     if out is not None:
         out.mkdir(parents=True, exist_ok=True)
     file = out / "evaluate.json" if out else None
-    stage.main(Path(data), models=(model,), rates=rates, limit=limit, out=file)
+    stage.main(Path(data), models or ("builtin",), rates, limit, file, package=package)
 
 
 def _with_llm(settings: JudgeSettings, yes: bool, console: Console) -> bool:
@@ -187,19 +195,3 @@ def _refuse(options: dict[str, object]) -> None:
     given = [name for name, value in options.items() if value]
     if given:
         raise ConfigError([f"{', '.join(given)}: only with --task, one of {', '.join(TASKS)}"])
-
-
-def _api_key(variable: str, base_url: str) -> str:
-    """No variable is needed where litellm finds its keys itself, or a server wants none."""
-    if variable and not os.environ.get(variable):
-        raise ConfigError([f"--key-env: the environment variable {variable} is not set"])
-    default = "OPENAI_API_KEY" if base_url else ""
-    return os.environ.get(variable or default, "")
-
-
-def _price(millions_in: float | None, millions_out: float | None) -> Price | None:
-    if (millions_in is None) != (millions_out is None):
-        raise ConfigError(["--price-in and --price-out only make sense together"])
-    if millions_in is None or millions_out is None:
-        return None
-    return Price(millions_in / 1e6, millions_out / 1e6)

@@ -4,16 +4,20 @@ from __future__ import annotations
 
 import gzip
 import json
+from bisect import bisect_left, bisect_right
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
+from proxy.compress.keep import Budget
 from proxy.compress.words import Units, split
+from proxy.tokens import encoding
 from proxy.train.words import Span, is_content, is_sign, sentences_of, stem, words_of
 
 Bools = npt.NDArray[np.bool_]
@@ -56,6 +60,16 @@ class Text:
             inside |= (self.units.starts >= start) & (self.units.starts < end)
         return inside
 
+    @cached_property
+    def budget(self) -> Budget:
+        """What each unit costs in cl100k tokens."""
+        return Budget.of(self.units, encoding(), self.text)
+
+    @cached_property
+    def tokens(self) -> int:
+        """All of its cl100k tokens."""
+        return encoding().count(self.text)
+
 
 def read(file: Path) -> Iterator[dict[str, Any]]:
     """The rows of a gzipped JSONL file."""
@@ -63,8 +77,11 @@ def read(file: Path) -> Iterator[dict[str, Any]]:
         yield from map(json.loads, lines)
 
 
-def nq(data: Path, length: int = 600, seed: int = 0) -> list[Text]:
-    """nq-oracle-dev: shuffled, passages joined to texts of some ``length`` words."""
+def nq(data: Path, length: int = 600, seed: int = 0, limit: int = 0) -> list[Text]:
+    """nq-oracle-dev: shuffled, passages joined to texts of some ``length`` words.
+
+    At most ``limit`` texts, 0 for all.
+    """
     rows = list(read(data / "nq-oracle-dev.jsonl.gz"))
     texts: list[Text] = []
     group: list[dict[str, Any]] = []
@@ -76,14 +93,16 @@ def nq(data: Path, length: int = 600, seed: int = 0) -> list[Text]:
             asked = [(row["question"], row["answers"]) for row in group]
             texts.append(with_questions("\n\n".join(row["text"] for row in group), asked))
             group, size = [], 0
+        if limit and len(texts) == limit:
+            break
     return texts
 
 
-def hotpot(data: Path) -> list[Text]:
+def hotpot(data: Path, limit: int = 0) -> list[Text]:
     """hotpot-dev: one question a context; those whose answer stands nowhere are left out."""
     rows = read(data / "hotpot-dev.jsonl.gz")
-    texts = [with_questions(r["context"], [(r["question"], [r["answer"]])]) for r in rows]
-    return [text for text in texts if text.questions]
+    texts = (with_questions(r["context"], [(r["question"], [r["answer"]])]) for r in rows)
+    return list(islice((text for text in texts if text.questions), limit or None))
 
 
 def marked(data: Path, name: str, limit: int = 0) -> list[Text]:
@@ -104,37 +123,50 @@ def with_questions(text: str, asked: Iterable[tuple[str, Sequence[str]]]) -> Tex
     strings = [string.lower() for string in bare.units.strings]
     spans = list(zip(starts, bare.units.ends.tolist(), strict=True))
     sentences = sentences_of(text, spans, longest=len(spans) + 1)
-    found = [_find(strings, sentences, question, answers) for question, answers in asked]
+    plain = [i for i, unit in enumerate(strings) if not is_sign(unit)]
+    places: dict[str, list[int]] = {}
+    for at, index in enumerate(plain):
+        places.setdefault(strings[index], []).append(at)
+    words = _Words(strings, plain, places, sentences)
+    found = [_find(words, question, answers) for question, answers in asked]
     return Text(text, tuple(question for question in found if question))
 
 
-def _find(
-    strings: list[str], sentences: list[int], question: str, answers: Sequence[str]
-) -> Question | None:
+@dataclass(frozen=True)
+class _Words:
+    """A text's units in lower case, which of them are words, and where each word stands."""
+
+    strings: list[str]
+    plain: list[int]
+    """Indices of the units that are no signs."""
+    places: dict[str, list[int]]
+    """Positions in ``plain`` by the word that stands there."""
+    sentences: list[int]
+
+    def runs(self, needle: list[str]) -> Iterator[tuple[int, ...]]:
+        """Where the words of ``needle`` follow one another; signs in between are passed over."""
+        for at in self.places.get(needle[0], ()) if needle else ():
+            run = tuple(self.plain[at : at + len(needle)])
+            if [self.strings[i] for i in run] == needle:
+                yield run
+
+    def sentence(self, index: int) -> range:
+        """The units of the sentence that a unit stands in."""
+        number = self.sentences[index]
+        return range(bisect_left(self.sentences, number), bisect_right(self.sentences, number))
+
+
+def _find(words: _Words, question: str, answers: Sequence[str]) -> Question | None:
     asked = {stem(question[s:e]) for s, e in words_of(question) if is_content(question[s:e])}
+    strings = words.strings
     places: list[tuple[int, ...]] = []
     links: list[tuple[int, ...]] = []
     for answer in answers:
         needle = [unit.lower() for unit in split(answer).strings if not is_sign(unit)]
-        for run in _runs(strings, needle):
+        for run in words.runs(needle):
             places.append(tuple(i for i in run if is_content(strings[i])) or run)
-            near = (i for i, number in enumerate(sentences) if number == sentences[run[0]])
+            near = (i for i in words.sentence(run[0]) if i not in run)
             links.append(
-                tuple(
-                    i
-                    for i in near
-                    if i not in run and is_content(strings[i]) and stem(strings[i]) in asked
-                )
+                tuple(i for i in near if is_content(strings[i]) and stem(strings[i]) in asked)
             )
     return Question(tuple(places), tuple(links)) if places else None
-
-
-def _runs(strings: list[str], needle: list[str]) -> Iterator[tuple[int, ...]]:
-    """Where the words of ``needle`` follow one another; signs in between are passed over."""
-    if not needle:
-        return
-    plain = [i for i, word in enumerate(strings) if not is_sign(word)]
-    for at in range(len(plain) - len(needle) + 1):
-        run = plain[at : at + len(needle)]
-        if [strings[i] for i in run] == needle:
-            yield tuple(run)

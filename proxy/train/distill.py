@@ -11,7 +11,6 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
-import os
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass, field
@@ -24,6 +23,18 @@ from rich.console import Console
 from proxy.errors import ConfigError
 from proxy.tokens import encoding
 from proxy.train.chunks import CHUNK_TOKENS
+from proxy.train.commands_llm import (
+    Asking,
+    BaseUrl,
+    Concurrency,
+    KeyEnv,
+    PriceIn,
+    PriceOut,
+    Retries,
+    Temperature,
+    Timeout,
+    Yes,
+)
 from proxy.train.distill_console import FAILED, exit_codes, progress, show
 from proxy.train.distill_cost import Estimate, Price, find_price
 from proxy.train.distill_journal import Journal, replace
@@ -184,50 +195,41 @@ def distill(
     source: Annotated[Path, typer.Argument(help='Texts: JSON lines of {"text": ..., "id"?: ...}.')],
     target: Annotated[Path, typer.Argument(help="Pairs: appended to, and resumed from.")],
     model: Annotated[str, typer.Option(help="The teacher, by its provider's or litellm's name.")],
-    base_url: Annotated[
-        str, typer.Option(help="An OpenAI-compatible URL (http://localhost:8000/v1); else litellm.")
-    ] = "",
-    key_env: Annotated[str, typer.Option(help="Environment variable that holds the API key.")] = "",
+    base_url: BaseUrl = "",
+    key_env: KeyEnv = "",
     instruction_file: Annotated[
         Path | None, typer.Option(help="An instruction of your own instead of the built-in one.")
     ] = None,
-    temperature: Annotated[float, typer.Option(min=0.0, max=2.0)] = 0.3,
+    temperature: Temperature = 0.3,
     chunk_tokens: Annotated[int, typer.Option(min=16, help="Longest chunk.")] = CHUNK_TOKENS,
     max_tokens: Annotated[
         int | None, typer.Option(min=1, help="Longest answer; default: the provider's.")
     ] = None,
-    concurrency: Annotated[int, typer.Option(min=1, help="Requests at the same time.")] = 8,
-    retries: Annotated[int, typer.Option(min=0, help="Of a failed request.")] = 6,
-    timeout: Annotated[float, typer.Option(min=1.0, help="Seconds to wait for an answer.")] = 300.0,
-    price_in: Annotated[
-        float | None, typer.Option(min=0.0, help="Dollars for a million tokens in.")
-    ] = None,
-    price_out: Annotated[
-        float | None, typer.Option(min=0.0, help="Dollars for a million tokens out.")
-    ] = None,
+    concurrency: Concurrency = 8,
+    retries: Retries = 6,
+    timeout: Timeout = 300.0,
+    price_in: PriceIn = None,
+    price_out: PriceOut = None,
     retry_failed: Annotated[
         bool, typer.Option(help="Ask again for chunks that failed in an earlier run.")
     ] = True,
-    yes: Annotated[bool, typer.Option("--yes", "-y", help="Don't ask before spending.")] = False,
+    yes: Yes = False,
 ) -> None:
     """Let an LLM shorten texts by deleting words. Stop and start it as you like."""
+    asking = Asking(
+        base_url, key_env, temperature, concurrency, retries, timeout, price_in, price_out
+    )
     console = Console(stderr=True)
     with exit_codes(console):
         settings = DistillSettings(
             source,
             target,
             model,
-            base_url=base_url,
-            api_key=_api_key(key_env, base_url),
             instruction=_instruction(instruction_file),
-            temperature=temperature,
             chunk_tokens=chunk_tokens,
             max_tokens=max_tokens,
-            concurrency=concurrency,
-            retries=retries,
-            timeout_s=timeout,
-            price=_price(price_in, price_out),
             retry_failed=retry_failed,
+            **asking.settings(),
         )
 
         def confirm(estimate: Estimate) -> bool:
@@ -261,15 +263,6 @@ def _tell(console: Console, settings: DistillSettings, report: DistillReport) ->
         console.print(f"{report.left:,} chunks are left: the same command goes on from here")
 
 
-def _api_key(variable: str, base_url: str) -> str:
-    """No variable is needed where litellm finds its keys itself, or a server wants none."""
-    if variable:
-        if not os.environ.get(variable):
-            raise ConfigError([f"--key-env: the environment variable {variable} is not set"])
-        return os.environ[variable]
-    return os.environ.get("OPENAI_API_KEY", "") if base_url else ""
-
-
 def _instruction(path: Path | None) -> str:
     if path is None:
         return INSTRUCTION
@@ -277,14 +270,6 @@ def _instruction(path: Path | None) -> str:
     if not text:
         raise ConfigError([f"{path}: the instruction is empty"])
     return text
-
-
-def _price(millions_in: float | None, millions_out: float | None) -> Price | None:
-    if millions_in is None and millions_out is None:
-        return None
-    if millions_in is None or millions_out is None:
-        raise ConfigError(["--price-in and --price-out only make sense together"])
-    return Price(millions_in / 1e6, millions_out / 1e6)
 
 
 if __name__ == "__main__":

@@ -88,6 +88,10 @@ class Journal:
         self._file.flush()
         os.fsync(self._file.fileno())
 
+    def close(self) -> None:
+        """Lets go of the file, for another run to write to."""
+        self._file.close()
+
     def __enter__(self) -> Journal:
         return self
 
@@ -97,7 +101,7 @@ class Journal:
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
-        self._file.close()
+        self.close()
 
 
 def _object(line: bytes, place: str) -> dict[str, Any]:

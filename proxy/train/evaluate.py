@@ -1,212 +1,215 @@
 """Measures without an LLM what survives compression: answers, links, negations, highlights.
 
-Every method, baseline or classifier, is one score a unit of text; the runtime's own selection
-spends the same budget of upstream tokens on the best scores, so methods differ in nothing else.
-No rule protects anything here.
+Every method keeps as many of the upstream's tokens as the others, and no rule protects anything.
+What is measured is written down at once, so a run that was stopped goes on from there.
 """
 
 from __future__ import annotations
 
-import json
-import math
+import hashlib
 from collections import Counter
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
-import numpy as np
-import numpy.typing as npt
+from rich.console import Console
 
-from proxy.compress import Compressor, keep
-from proxy.compress.draft import Draft, Job
-from proxy.tokens import encoding
-from proxy.train import devsets
-from proxy.train.devsets import Bools, Text
-from proxy.train.words import NEGATIONS, is_sign, words_of
+from proxy.errors import ConfigError
+from proxy.train import devsets, evaluate_llmlingua, evaluate_report
+from proxy.train.devsets import Text
+from proxy.train.distill_console import progress
+from proxy.train.distill_journal import Journal
+from proxy.train.evaluate_measures import (
+    Measure,
+    answers_kept,
+    kinds_kept,
+    marks_kept,
+    rate_reached,
+)
+from proxy.train.evaluate_methods import Method, Step, baselines, by_classifier
+from proxy.train.filter_report import need_matplotlib
 
-Floats = npt.NDArray[np.float32]
-Method = Callable[[Text], Floats]
-"""Scores of the units of a text, shape ``(units,)``."""
-
-
-def by_chance(text: Text) -> Floats:
-    """Noise that hangs on the text alone."""
-    seed = len(text.text)
-    return np.random.default_rng(seed).random(len(text.units), dtype=np.float32)
-
-
-def by_stop_words(text: Text) -> Floats:
-    """Stop words and signs go first, then chance decides."""
-    return by_chance(text) + text.content
-
-
-def by_truncation(text: Text) -> Floats:
-    """The beginning of the text stays."""
-    return -np.arange(len(text.units), dtype=np.float32)
+RATES = (0.2, 0.33, 0.5, 0.65, 0.8)
+SPEED = "speed"
+_VERSION = 1
+"""Part of the notes' keys; raise it when a measure gives other numbers for the same texts."""
+Results = dict[str, dict[str, dict[str, float]]]
+"""By set and method, ``measure@rate`` -> value."""
 
 
-def by_rarity(texts: Iterable[str], window: int = 300) -> Method:
-    """Word rarity (idf) over windows of the given texts; signs go first."""
-    seen: Counter[str] = Counter()
-    windows = 0
-    for text in texts:
-        words = [text[s:e].lower() for s, e in words_of(text)]
-        for at in range(0, len(words), window):
-            seen.update(set(words[at : at + window]))
-            windows += 1
-    unseen = math.log(2 * windows)
+@dataclass(frozen=True)
+class Suite:
+    """Texts, what is measured on them, at which rates, and what those count."""
 
-    def score(text: Text) -> Floats:
-        found = []
-        for string in text.units.strings:
-            count = seen.get(string.lower())
-            rarity = math.log(windows / count) if count else unseen
-            found.append(-1.0 if is_sign(string) else rarity)
-        return np.array(found, dtype=np.float32)
+    name: str
+    texts: Sequence[Text]
+    rates: tuple[float, ...]
+    measure: Measure
+    counted: str = "tokens"
 
-    return score
-
-
-def by_classifier(model: str, precision: str = "auto") -> Method:
-    """P(keep) of the classifier called ``model``: a shipped name or a directory."""
-    compressor = Compressor.load(model, precision=precision)
-
-    def score(text: Text) -> Floats:
-        draft = Draft.of(Job(text.text), compressor.reader)
-        ids = [draft.ids(window) for window in draft.windows]
-        return draft.word_scores(list(compressor.pool.map(compressor.score, ids)))
-
-    return score
+    def key(self, method: Method) -> str:
+        """Names what a method gets here: another text, rate or method has another key."""
+        told = (
+            str(_VERSION),
+            self.name,
+            self.counted,
+            repr(self.rates),
+            method.name,
+            method.fingerprint,
+        )
+        texts = (f"{text.text}\0{text.questions}\0{text.marks}" for text in self.texts)
+        total = hashlib.sha256("\0".join(told).encode())
+        for text in texts:
+            total.update(text.encode("utf-8", "surrogatepass"))
+        return total.hexdigest()[:24]
 
 
-def baselines(data: Path) -> dict[str, Method]:
-    """The methods that a classifier has to beat; rarity is counted on the train files."""
-    files = ("debatesum", "scitldr", "qmsum")
-    rows = (row for name in files for row in devsets.read(data / f"{name}-train.jsonl.gz"))
-    return {
-        "random": by_chance,
-        "stop words": by_stop_words,
-        "truncation": by_truncation,
-        "idf": by_rarity(row["text"] for row in rows),
-    }
+def suites(data: Path, rates: Sequence[float], limit: int) -> list[Suite]:
+    """All sets; ``limit`` caps the texts of each, 0 for all (debatesum: 300).
 
-
-def select(text: Text, scores: Floats, rate: float, counted: str = "tokens") -> Bools:
-    """The runtime's choice by these scores at a rate of cl100k tokens, shape ``(units,)``.
-
-    Counted in ``characters`` long words are dear and signs cheap, as in the literature's tables.
+    Highlights are measured at the people's own rate of 0.38 too, evidence at 0.33.
     """
-    counter = encoding()
-    if counted == "characters":
-        order = keep.rank(text.units, scores, np.zeros(len(text.units), dtype=np.bool_))
-        spent = np.cumsum((text.units.ends - text.units.starts + ~text.units.glued)[order])
-        kept = np.zeros(len(order), dtype=np.bool_)
-        kept[order[spent <= rate * len(text.text)]] = True
-        return kept
-    budget = keep.Budget.of(text.units, counter, text.text)
-    order = keep.rank(text.units, scores, np.zeros(len(text.units), dtype=np.bool_))
-    target = round(rate * counter.count(text.text))
-    return keep.choose(order, 0, target, budget, lambda kept: kept)
+    nq, hotpot = devsets.nq(data, limit=limit), devsets.hotpot(data, limit)
+    debate = devsets.marked(data, "debatesum-dev", limit or 300)
+    meetings = devsets.marked(data, "qmsum-val", limit)
+    at = tuple(rates)
+    own, evidence = (tuple(sorted({*at, extra})) for extra in (0.38, 0.33))
+    return [
+        Suite("nq-oracle-dev", nq, at, answers_kept),
+        Suite("nq-oracle-dev, rate in characters", nq, at, answers_kept, "characters"),
+        Suite("hotpot-dev", hotpot, at, answers_kept),
+        Suite("hotpot-dev, rate in characters", hotpot, at, answers_kept, "characters"),
+        Suite("negations and numbers of nq-oracle-dev", nq[:60], at, kinds_kept),
+        Suite("debatesum-dev", debate, own, marks_kept),
+        Suite("debatesum-dev, rate in characters", debate, own, marks_kept, "characters"),
+        Suite("qmsum-val", meetings, evidence, marks_kept),
+        Suite("qmsum-val, rate in characters", meetings, evidence, marks_kept, "characters"),
+    ]
 
 
-def answers_kept(texts: Sequence[Text], keeps: Sequence[Bools]) -> dict[str, float]:
-    """Shares of questions whose answer stays, and stays linked.
-
-    An answer stays if one occurrence keeps all its content words; it is linked if the sentence of
-    that occurrence also keeps half of the question's content words that stood there.
-    """
-    whole = linked = total = 0
-    for text, kept in zip(texts, keeps, strict=True):
-        for question in text.questions:
-            pairs = zip(question.answers, question.links, strict=True)
-            stay = [
-                (kept[list(answer)].all(), 2 * kept[list(link)].sum() >= len(link))
-                for answer, link in pairs
-            ]
-            whole += any(answer for answer, _ in stay)
-            linked += any(answer and link for answer, link in stay)
-            total += 1
-    return {"answers": whole / max(total, 1), "linked": linked / max(total, 1)}
+PANELS = (
+    ("nq-oracle-dev", "answers"),
+    ("nq-oracle-dev", "linked"),
+    ("nq-oracle-dev", "linked all"),
+    ("hotpot-dev", "linked"),
+    ("negations and numbers of nq-oracle-dev", "negations"),
+    ("negations and numbers of nq-oracle-dev", "numbers"),
+    ("debatesum-dev", "f1"),
+    ("qmsum-val", "lift"),
+)
 
 
-def marks_kept(texts: Sequence[Text], keeps: Sequence[Bools]) -> dict[str, float]:
-    """On content words: F1 of kept against marked, and how much likelier the marked ones stay.
-
-    ``lift`` is P(kept | marked) / P(kept); ``odds`` is P(kept | marked) / P(kept | not marked).
-    """
-    both = stay = mark = total = 0
-    for text, kept in zip(texts, keeps, strict=True):
-        both += int((kept & text.marked & text.content).sum())
-        stay += int((kept & text.content).sum())
-        mark += int((text.marked & text.content).sum())
-        total += int(text.content.sum())
-    inside, outside = both / mark, (stay - both) / (total - mark)
-    lifts = {"lift": inside / (stay / total), "odds": inside / max(outside, 1e-9)}
-    return {"f1": 2 * both / (stay + mark), **lifts, "content kept": stay / total}
-
-
-def kinds_kept(texts: Sequence[Text], keeps: Sequence[Bools]) -> dict[str, float]:
-    """Shares of negations and of units with a digit that stay."""
-    seen: Counter[str] = Counter()
-    stay: Counter[str] = Counter()
-    for text, kept in zip(texts, keeps, strict=True):
-        for unit, stays in zip(text.units.strings, kept.tolist(), strict=True):
-            negation = unit.lower().replace("’", "'") in NEGATIONS
-            digit = any(character.isdigit() for character in unit)
-            for kind in ("negations",) * negation + ("numbers",) * digit:
-                seen[kind] += 1
-                stay[kind] += stays
-    return {kind: stay[kind] / max(seen[kind], 1) for kind in ("negations", "numbers")}
+def row_of(suite: Suite, method: Method, step: Step) -> dict[str, float]:
+    """Every measure at each rate, and the rate that was reached; empty if it can't count so."""
+    row: dict[str, float] = {}
+    for rate in suite.rates:
+        keeps = []
+        for text in suite.texts:
+            kept = method.keeps(text, rate, suite.counted)
+            if kept is None:
+                return {}
+            keeps.append(kept)
+            step()
+        row |= {f"{name}@{rate}": v for name, v in suite.measure(suite.texts, keeps).items()}
+        if suite.counted == "tokens":
+            row[f"rate@{rate}"] = rate_reached(suite.texts, keeps)
+    return row
 
 
-Measure = Callable[[Sequence[Text], Sequence[Bools]], dict[str, float]]
+class Notes:
+    """The rows that are known: kept in memory, and on the disk if there is a file for them."""
+
+    def __init__(self, file: Path | None) -> None:
+        self._journal = Journal(file) if file else None
+        rows = self._journal.rows() if self._journal else ()
+        self.rows: dict[str, dict[str, float]] = {str(one["key"]): one["row"] for one in rows}
+
+    def add(self, key: str, suite: str, method: Method, row: dict[str, float]) -> None:
+        """Notes a row down; a later one of the same key counts."""
+        self.rows[key] = row
+        if self._journal:
+            self._journal.append({"key": key, "set": suite, "method": method.name, "row": row})
+
+    def __enter__(self) -> Notes:
+        return self
+
+    def __exit__(self, *exc: object) -> None:
+        if self._journal:
+            self._journal.close()
 
 
-def table(
-    texts: Sequence[Text],
-    methods: dict[str, Method],
-    rates: Sequence[float],
-    measure: Measure,
-    counted: str = "tokens",
+def measure_one(
+    method: Method, sets: Sequence[Suite], notes: Notes, console: Console
 ) -> dict[str, dict[str, float]]:
-    """For each method the measures at each rate, printed as they come."""
-    found: dict[str, dict[str, float]] = {}
-    for name, method in methods.items():
-        scores = [method(text) for text in texts]
-        row: dict[str, float] = {}
-        for rate in rates:
-            keeps = [select(text, s, rate, counted) for text, s in zip(texts, scores, strict=True)]
-            row |= {f"{key}@{rate}": value for key, value in measure(texts, keeps).items()}
-        found[name] = row
-        print(f"  {name:16}", *(f"{key} {value:.3f} " for key, value in row.items()), flush=True)
-    return found
+    """By set, what a method keeps of it, and its speed; each text is scored once for all sets."""
+    keys = {suite.name: suite.key(method) for suite in sets}
+    keys[SPEED] = f"{SPEED} of {method.name}, {method.fingerprint}"
+    left = [suite for suite in sets if keys[suite.name] not in notes.rows]
+    texts = {text.text: text for suite in left for text in suite.texts}
+    steps = len(texts) + sum(len(suite.texts) * len(suite.rates) for suite in left)
+    with progress(console) as bar:
+        task = bar.add_task(f"{method.name:16}", total=steps, note="")
+        method.prepare(list(texts.values()), lambda: bar.advance(task))
+        for suite in left:
+            bar.update(task, note=suite.name)
+            row = row_of(suite, method, lambda: bar.advance(task))
+            notes.add(keys[suite.name], suite.name, method, row)
+    if left:
+        notes.add(keys[SPEED], SPEED, method, {"ms": method.ms()})
+    return {name: notes.rows.get(key, {}) for name, key in keys.items()}
 
 
 def main(
     data: Path,
     models: Sequence[str] = ("builtin",),
-    rates: Sequence[float] = (0.33, 0.5),
+    rates: Sequence[float] = RATES,
     limit: int = 0,
     out: Path | None = None,
-) -> dict[str, dict[str, dict[str, float]]]:
-    """Prints every measure of every method; ``limit`` caps the texts of each set."""
-    methods = baselines(data) | {Path(model).name: by_classifier(model) for model in models}
-    nq, hotpot = devsets.nq(data)[: limit or None], devsets.hotpot(data)[: limit or None]
-    debate = devsets.marked(data, "debatesum-dev", limit or 300)
-    meetings = devsets.marked(data, "qmsum-val", limit)
-    sets: dict[str, tuple[list[Text], Sequence[float], Measure, str]] = {
-        "nq-oracle-dev": (nq, rates, answers_kept, "tokens"),
-        "nq-oracle-dev, rate in characters": (nq, rates, answers_kept, "characters"),
-        "hotpot-dev": (hotpot, rates, answers_kept, "tokens"),
-        "negations and numbers of nq-oracle-dev": (nq[:60], rates, kinds_kept, "tokens"),
-        "debatesum-dev": (debate, (0.38,), marks_kept, "tokens"),
-        "debatesum-dev, rate in characters": (debate, (0.38,), marks_kept, "characters"),
-        "qmsum-val": (meetings, (0.33,), marks_kept, "tokens"),
-        "qmsum-val, rate in characters": (meetings, (0.33,), marks_kept, "characters"),
-    }
-    results = {}
-    for name, (texts, at, measure, counted) in sets.items():
-        print(f"{name}: {len(texts)} texts, {sum(len(t.questions) for t in texts)} questions")
-        results[name] = table(texts, methods, at, measure, counted)
+    console: Console | None = None,
+    package: str = "",
+) -> Results:
+    """Prints every measure of every method, and writes them to ``out`` (JSON, ``.md``, ``.png``).
+
+    ``package`` is the checkpoint that ``llmlingua`` is measured on; if empty, the first model that
+    it can read. Goes on from ``out`` with the ending ``.rows.jsonl``, where a run was stopped.
+    """
+    console = console or Console()
+    methods = [*baselines(data), *_classifiers(models), *_package(package, models, console)]
+    sets = suites(data, rates, limit)
     if out:
-        out.write_text(json.dumps(results, indent=1))
+        need_matplotlib()
+    with Notes(out.with_suffix(".rows.jsonl") if out else None) as notes:
+        found = {method.name: measure_one(method, sets, notes, console) for method in methods}
+    results = {
+        name: {method: rows[name] for method, rows in found.items() if rows[name]}
+        for name in (*(suite.name for suite in sets), SPEED)
+    }
+    for suite in sets:
+        counts = f"{len(suite.texts)} texts, {sum(len(t.questions) for t in suite.texts)} questions"
+        table = evaluate_report.table_of(f"{suite.name}: {counts}", results[suite.name])
+        console.print(table)
+    console.print(evaluate_report.speeds_of(results[SPEED]))
+    if out:
+        evaluate_report.save(results, PANELS, out)
     return results
+
+
+def _classifiers(models: Sequence[str]) -> list[Method]:
+    """Each under the last part of its path, or the whole where that says too little."""
+    short = Counter(Path(model).name for model in models)
+    names = [Path(m).name if short[Path(m).name] == 1 else m for m in models]
+    return [by_classifier(model, name) for model, name in zip(models, names, strict=True)]
+
+
+def _package(package: str, models: Sequence[str], console: Console) -> list[Method]:
+    """``llmlingua`` on the checkpoint asked for, or on the first that it can read; or why not."""
+    reasons = {}
+    for model in (package,) if package else models:
+        reasons[model] = evaluate_llmlingua.why_not(model)
+        if not reasons[model]:
+            return [evaluate_llmlingua.Package(model)]
+    if package:
+        raise ConfigError([f"--llmlingua: {reasons[package]}"])
+    for reason in dict.fromkeys(reasons.values()):
+        console.print(f"no row for llmlingua: {reason}", markup=False, highlight=False)
+    return []

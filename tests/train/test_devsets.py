@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from proxy.train import devsets, evaluate
+from proxy.train import devsets, evaluate_measures, evaluate_methods
 from proxy.train.devsets import Text, with_questions
 
 TEXT = "The prize went to Marie Curie in 1911. Nobody else shared the prize."
@@ -24,15 +24,23 @@ def _kept(text: Text, words: str) -> Any:
 
 def test_an_answer_stays_only_with_all_its_content_words() -> None:
     text = with_questions(TEXT, [("Who won the prize?", ["marie curie"])])
-    whole = evaluate.answers_kept([text], [_kept(text, "prize Marie Curie")])
-    half = evaluate.answers_kept([text], [_kept(text, "prize Marie")])
+    whole = evaluate_measures.answers_kept([text], [_kept(text, "prize Marie Curie")])
+    half = evaluate_measures.answers_kept([text], [_kept(text, "prize Marie")])
     assert (whole["answers"], half["answers"]) == (1.0, 0.0)
 
 
 def test_an_answer_without_the_words_of_the_question_is_not_linked() -> None:
     text = with_questions(TEXT, [("Who won the prize?", ["Marie Curie"])])
-    found = evaluate.answers_kept([text], [_kept(text, "Marie Curie")])
-    assert found == {"answers": 1.0, "linked": 0.0}
+    found = evaluate_measures.answers_kept([text], [_kept(text, "Marie Curie")])
+    assert found == {"answers": 1.0, "linked": 0.0, "linked all": 0.0}
+
+
+def test_a_link_is_whole_only_with_all_words_of_the_question_that_stood_there() -> None:
+    text = with_questions(TEXT, [("Who went for the prize in 1911?", ["Marie Curie"])])
+    half = evaluate_measures.answers_kept([text], [_kept(text, "Marie Curie prize went")])
+    whole = evaluate_measures.answers_kept([text], [_kept(text, "Marie Curie prize went 1911")])
+    assert (half["linked"], half["linked all"]) == (1.0, 0.0)
+    assert (whole["linked"], whole["linked all"]) == (1.0, 1.0)
 
 
 def test_a_question_whose_answer_stands_nowhere_is_left_out() -> None:
@@ -54,26 +62,26 @@ def test_passages_are_joined_until_they_are_long_enough(tmp_path: Path) -> None:
 def test_marks_count_content_words_only(tmp_path: Path) -> None:
     _write(tmp_path / "debatesum-dev.jsonl.gz", [{"text": TEXT, "keep": [[0, 9]]}])
     (text,) = devsets.marked(tmp_path, "debatesum-dev")
-    found = evaluate.marks_kept([text], [_kept(text, "The prize 1911")])
+    found = evaluate_measures.marks_kept([text], [_kept(text, "The prize 1911")])
     # "prize" twice and "1911" stay; of the two content words marked none but "prize" is one.
     assert found["f1"] == 2 * 1 / (3 + 1)
 
 
 def test_truncation_keeps_the_beginning() -> None:
     text = Text(TEXT)
-    kept = evaluate.select(text, evaluate.by_truncation(text), 0.5)
+    kept = evaluate_methods.select(text, evaluate_methods.by_truncation(text), 0.5)
     assert kept[:5].all()
     assert not kept[-5:].any()
 
 
 def test_rare_words_are_worth_more() -> None:
     text = Text(TEXT)
-    scores = evaluate.by_rarity(["the prize went to the best"] * 3)(text)
+    scores = evaluate_methods.by_rarity(["the prize went to the best"] * 3)(text)
     worth = dict(zip(text.units.strings, scores.tolist(), strict=True))
     assert worth["."] < worth["prize"] < worth["Curie"]
 
 
 def test_a_rate_in_characters_counts_characters() -> None:
     text = Text("aa " * 20)
-    scores = evaluate.by_truncation(text)
-    assert evaluate.select(text, scores, 0.5, "characters").sum() == 10
+    scores = evaluate_methods.by_truncation(text)
+    assert evaluate_methods.select(text, scores, 0.5, "characters").sum() == 10
