@@ -37,10 +37,13 @@ _SECRET_END = re.compile(r"(?i)(token|credentials?|extra_headers)$")
 Protect = Literal["code", "json", "urls", "numbers", "negations", "quotes", "tables", "tags"]
 Role = Literal["system", "developer", "user", "assistant", "tool", "function"]
 Mode = Literal["enforce", "shadow", "off"]
+"""``enforce``: compress; ``shadow``: measure, and send the original; ``off``: neither."""
 Glob = Annotated[str, StringConstraints(min_length=1)]
 Rate = Annotated[float, Field(gt=0, le=1)]
 
 ONE_RATE, RATE_STEPS = "<one rate>", "<rate steps>"
+ONE_MODE, MODE_SHARE = "<one mode>", "<mode by share>"
+TAGS = frozenset((ONE_RATE, RATE_STEPS, ONE_MODE, MODE_SHARE))
 """Tags that pydantic puts into an error's place, to be left out of what a person reads."""
 
 LITELLM_ONLY = frozenset(
@@ -81,6 +84,9 @@ class Frozen(BaseModel):
     )
 
 
+KeyHash = Annotated[str, StringConstraints(pattern=r"^sha256:[0-9a-f]{64}$")]
+
+
 class Server(Frozen):
     """Where to listen and what to accept."""
 
@@ -89,6 +95,8 @@ class Server(Frozen):
     allow_anonymous: bool = False
     max_body_mb: float = Field(default=32, gt=0)
     log_level: Literal["debug", "info", "warning", "error"] = "info"
+    metrics_key: KeyHash | None = Field(default=None, repr=False)
+    """Hash of the key that /metrics asks for (``Authorization: Bearer KEY``); none by default."""
 
 
 _DAYS = re.compile(r"(\d+(?:\.\d+)?) ?(?:d|days?)")
@@ -352,6 +360,31 @@ class NamedPolicy(Policy):
         return Policy.model_construct(self.model_fields_set - {"extends"}, **fields)
 
 
+_PERCENT = re.compile(r"(\d+(?:\.\d+)?) ?%")
+
+
+def _share(value: object) -> object:
+    percent = _PERCENT.fullmatch(value) if isinstance(value, str) else None
+    return float(percent[1]) / 100 if percent else value
+
+
+class Rollout(Frozen):
+    """A share of the conversations is compressed, the others run in shadow."""
+
+    enforce: Annotated[float, BeforeValidator(_share), Field(ge=0, le=1)]
+    """``10%`` or 0.1. One that grows takes none back that was compressed before."""
+
+
+def _kind_of_mode(value: object) -> str:
+    return MODE_SHARE if isinstance(value, dict | Rollout) else ONE_MODE
+
+
+ModeSetting = Annotated[
+    Annotated[Rollout, Tag(MODE_SHARE)] | Annotated[Mode, Tag(ONE_MODE)],
+    Discriminator(_kind_of_mode),
+]
+
+
 class Match(Frozen):
     """Globs that a request must match, all of them."""
 
@@ -364,6 +397,8 @@ class RouteSettings(Frozen):
 
     match: Match = Match()
     policy: str
+    mode: ModeSetting = "enforce"
+    """Where a tenant has a mode too, the more careful of both holds."""
 
 
 class Allow(Frozen):
@@ -374,9 +409,6 @@ class Allow(Frozen):
     rate: Literal["none", "gentler", "any"] = "gentler"
 
 
-KeyHash = Annotated[str, StringConstraints(pattern=r"^sha256:[0-9a-f]{64}$")]
-
-
 class TenantSettings(Frozen):
     """Who may call, what for, and how their prompts are treated."""
 
@@ -384,7 +416,7 @@ class TenantSettings(Frozen):
     models: tuple[Glob, ...] | None = None
     """Globs of public model names; all of them if not given."""
     policy: Policy | None = None
-    mode: Mode = "enforce"
+    mode: ModeSetting = "enforce"
     allow: Allow = Allow()
 
 

@@ -14,7 +14,7 @@ from typing import Annotated, Any, Union, get_args, get_origin
 
 from pydantic import BaseModel, ValidationError
 
-from proxy.config import ONE_RATE, RATE_STEPS, Config, is_secret
+from proxy.config import TAGS, Config, is_secret
 from proxy.config_yaml import Place
 
 _ADDRESSES = (("api_base",), ("base_url",))
@@ -57,7 +57,7 @@ def translate(error: ValidationError, from_env: Mapping[Place, str]) -> list[Fin
 
 
 def _finding(detail: Mapping[str, Any], from_env: Mapping[Place, str]) -> Finding:
-    place = tuple(step for step in detail["loc"] if step not in (ONE_RATE, RATE_STEPS))
+    place = tuple(step for step in detail["loc"] if step not in TAGS)
     kind, value, context = detail["type"], detail["input"], detail.get("ctx", {})
     if kind == "extra_forbidden":
         return Finding(place, unknown_key(str(place[-1]), _fields_at(place[:-1])))
@@ -154,6 +154,7 @@ _TEMPLATES: dict[str, _Template] = {
 }
 
 _REMEDIES = {
+    "enforce": "give a share of the conversations, e.g. 10%",
     "rate": "give a share of tokens to keep, e.g. 0.5",
     "over": "give a number of tokens, e.g. 4000",
     "target_tokens": "give a number of tokens, e.g. 1000",
@@ -164,6 +165,7 @@ _REMEDIES = {
     "max_body_mb": "give megabytes, e.g. 32",
     "max_mb": "give megabytes, e.g. 512",
     "keys": "make one with: precis keys new TENANT",
+    "metrics_key": "make one with: precis keys new metrics",
     "timeout": "give seconds, e.g. 600",
     "stream_timeout": "give seconds, e.g. 120",
     "connect_timeout": "give seconds, e.g. 5",

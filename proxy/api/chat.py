@@ -7,10 +7,9 @@ from starlette.responses import Response
 
 from proxy.api.forward import call_for, send
 from proxy.api.parts import encoding_of, read_body, visit
-from proxy.api.steps import close, compress, passages_of, settle
+from proxy.api.steps import close, compress, passages_of, route_of, settle
 from proxy.messages.body import parse
 from proxy.reply import Relay, decision_headers
-from proxy.routing import Asked
 
 
 async def chat_completions(request: Request) -> Response:
@@ -22,7 +21,7 @@ async def chat_completions(request: Request) -> Response:
     if now.tenant:
         now.tenant.may_use(chat.model)
     parts.entries.find(chat.model, now.tenant)  # is there such a model?
-    route = parts.router.route(chat.model, now.tenant, Asked.from_headers(request.headers))
+    route = await route_of(now, chat)
     encoding = encoding_of(parts, chat.model)
 
     passages = await passages_of(now, chat, route)  # what may be touched?

@@ -9,10 +9,9 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from proxy.api.parts import encoding_of, read_body, visit
-from proxy.api.steps import close, compress, passages_of, settle
+from proxy.api.steps import close, compress, passages_of, route_of, settle
 from proxy.messages.body import Chat, parse
 from proxy.reply import decision_headers
-from proxy.routing import Asked
 from proxy.tokens import encoding
 
 
@@ -28,7 +27,7 @@ async def compress_messages(request: Request) -> Response:
     if now.tenant:
         now.tenant.may_use(chat.model)
     encoding_name = encoding_of(parts, chat.model)
-    route = parts.router.route(chat.model, now.tenant, Asked.from_headers(request.headers))
+    route = await route_of(now, chat)
 
     passages = await passages_of(now, chat, route)
     compressed = await compress(now, route, passages, encoding_name)

@@ -9,6 +9,8 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 
 from proxy.api.parts import Parts, visit
+from proxy.errors import Unauthorized
+from proxy.tenants.keys import fits
 
 
 async def liveliness(request: Request) -> Response:
@@ -29,8 +31,14 @@ async def readiness(request: Request) -> Response:
 
 
 async def metrics(request: Request) -> Response:
-    """Prometheus text."""
+    """Prometheus text; it names tenants and models, so it may need a key of its own."""
     parts: Parts = request.app.state.parts
+    wanted = parts.config.server.metrics_key
+    if wanted is not None and not fits(request.headers.get("authorization"), wanted):
+        raise Unauthorized(
+            "Metrics need the key whose hash is server.metrics_key: 'Authorization: Bearer KEY'.",
+            code="invalid_metrics_key",
+        )
     parts.metrics.queue.set(parts.scheduler.waiting_tokens)
     return Response(parts.metrics.render(), media_type=parts.metrics.content_type)
 

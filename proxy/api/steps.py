@@ -21,8 +21,9 @@ from proxy.errors import CompressionError, DeadlineExceeded, LimitError
 from proxy.gate import verify
 from proxy.ledger import Receipt
 from proxy.messages.body import Chat
+from proxy.messages.opening import opening
 from proxy.messages.segment import segment
-from proxy.routing import Route
+from proxy.routing import Asked, Route
 from proxy.tokens import encoding
 from proxy.types import Compressed, Decision, Passage
 
@@ -42,6 +43,17 @@ class Outcome:
     receipt: Receipt
 
 
+async def route_of(visit: Visit, chat: Chat) -> Route:
+    """The policy for the chat, and whether its conversation is one of those to be compressed."""
+    asked = Asked.from_headers(visit.request.headers)
+    route = visit.parts.router.route(chat.model, visit.tenant, asked)
+    if route.share == 1:
+        return route
+    if len(chat.body) <= _READ_ON_LOOP:
+        return route.at(opening(chat))
+    return route.at(await visit.parts.scheduler.in_thread(opening, chat))
+
+
 async def passages_of(visit: Visit, chat: Chat, route: Route) -> tuple[Passage, ...]:
     """What may be touched of the chat; nothing without a policy. Long ones are read in a thread."""
     if route.policy is None:
@@ -57,7 +69,7 @@ async def compress(
     """One verified result a passage, and why the request failed open, if it did.
 
     With ``on_error: pass`` a deadline, a full queue or a failed classifier leaves every text as
-    it came; with ``fail`` the error is raised.
+    it came; with ``fail`` the error is raised, but not in shadow mode, which changes nothing.
     """
     policy = route.policy
     if policy is None:
@@ -67,7 +79,7 @@ async def compress(
         results = await visit.parts.scheduler.compress(passages, order)
     except (CompressionError, LimitError) as exc:
         failure = _failure(exc)
-        if policy.on_error == "fail":
+        if policy.on_error == "fail" and route.mode != "shadow":
             visit.receipt = _undecided(visit, route, encoding_name, failure)
             raise
         log.warning("failed open", id=visit.id, reason=failure, error=_cause(exc))

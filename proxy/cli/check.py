@@ -14,7 +14,7 @@ from rich.padding import Padding
 from rich.table import Table
 from rich.text import Text
 
-from proxy.config import Config, LedgerSettings, ModelEntry, Policy, Tenant
+from proxy.config import Config, LedgerSettings, Mode, ModelEntry, Policy, Rollout, Tenant
 from proxy.config_file import Loaded, load
 from proxy.errors import ConfigError
 from proxy.routing import route
@@ -182,11 +182,18 @@ def _value(value: object) -> str:
 
 
 def _routes(config: Config) -> Table:
-    table = _table("", "model", "tenant", "policy")
+    table = _table("", "model", "tenant", "policy", "mode")
     for index, entry in enumerate(config.routes):
-        table.add_row(str(index), entry.match.model, entry.match.tenant, entry.policy)
+        match = entry.match
+        table.add_row(str(index), match.model, match.tenant, entry.policy, _mode(entry.mode))
     table.add_row("", Text("anything else", style=_OFF), "", Text("sent on untouched", style=_OFF))
     return table
+
+
+def _mode(mode: Mode | Rollout) -> str:
+    if isinstance(mode, Rollout):
+        return f"enforce for {_percent(mode.enforce)} of conversations, shadow for the others"
+    return mode
 
 
 def _tenants(config: Config) -> Table:
@@ -194,7 +201,7 @@ def _tenants(config: Config) -> Table:
     for name, settings in config.tenants.items():
         tenant = Tenant(name, settings)
         for at, (models, policy) in enumerate(_treatment(config, tenant)):
-            first = (name, settings.mode, str(len(settings.keys))) if at == 0 else ("",) * 3
+            first = (name, _mode(settings.mode), str(len(settings.keys))) if at == 0 else ("",) * 3
             table.add_row(*first, models, policy)
     if not config.tenants:
         anyone = "anyone on this machine" if not config.server.allow_anonymous else "anyone"

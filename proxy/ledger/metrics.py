@@ -44,6 +44,12 @@ class Metrics:
             ("tenant", "model"),
             registry=self.registry,
         )
+        self.saved = Counter(
+            "precis_prompt_tokens_saved_total",
+            "Prompt tokens that compression took away; in shadow mode, that it would take away.",
+            ("tenant", "model", "decision"),
+            registry=self.registry,
+        )
         self.compression = Histogram(
             "precis_compression_seconds",
             "Time spent compressing, for requests that were compressed.",
@@ -68,8 +74,12 @@ class Metrics:
         who = (receipt.tenant, model)
         self.requests.labels(*who, receipt.decision, str(status)).inc()
         if receipt.tokens_before is not None and receipt.tokens_after is not None:
+            shadow = receipt.decision == "shadow"  # there the original goes upstream
+            sent = receipt.tokens_before if shadow else receipt.tokens_after
             self.tokens_before.labels(*who).inc(receipt.tokens_before)
-            self.tokens_after.labels(*who).inc(receipt.tokens_after)
+            self.tokens_after.labels(*who).inc(sent)
+            if receipt.saved:
+                self.saved.labels(*who, receipt.decision).inc(receipt.saved)
         if receipt.decision == "compressed":
             self.compression.observe(receipt.ms.get("compress", 0.0) / 1000)
         self.overhead.observe(receipt.ms.get("overhead", 0.0) / 1000)

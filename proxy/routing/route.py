@@ -5,10 +5,10 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from fnmatch import fnmatchcase
 
-from proxy.config import Allow, Config, Mode, Policy, Tenant
+from proxy.config import Allow, Config, Mode, Policy, Rollout, RouteSettings, Tenant
 from proxy.routing.asked import NOTHING, Asked, check_bypass, check_policy, with_rate
 
 _ANYONE = Allow()
@@ -24,12 +24,21 @@ class Route:
     name: str
     """The policy's name in the file; empty if there is none."""
     mode: Mode
+    """With a ``share`` under 1, what it is for the conversations in that share."""
     reason: str = ""
-    """``off`` (the tenant's mode), ``bypass`` (asked for), ``no route``, or empty."""
+    """``off`` (the mode), ``bypass`` (asked for), ``no route``, or empty."""
     model: str = field(default="", compare=False)
     """The public name that was asked for."""
     fingerprint: str = field(default="", compare=False)
     """Of the policy, as ``fingerprint_of`` makes it."""
+    share: float = 1.0
+    """Of the conversations, in [0, 1]; all others run in shadow."""
+
+    def at(self, opening: float) -> Route:
+        """The route of the conversation that falls there in [0, 1)."""
+        if opening < self.share:
+            return replace(self, share=1.0)
+        return replace(self, mode="shadow", share=1.0)
 
 
 def fingerprint_of(policy: Policy) -> str:
@@ -74,7 +83,10 @@ class Router:
 def _route(
     config: Config, resolve: Resolve, model: str, tenant: Tenant | None, asked: Asked
 ) -> Route:
-    mode: Mode = tenant.settings.mode if tenant else "enforce"
+    matched = _first_match(config, model, tenant)
+    mode, share = _careful(
+        tenant.settings.mode if tenant else "enforce", matched.mode if matched else "enforce"
+    )
     allow = tenant.settings.allow if tenant else _ANYONE
     if mode == "off":
         return Route(None, "", mode, "off", model)
@@ -83,21 +95,32 @@ def _route(
         return Route(None, "", mode, "bypass", model)
     if asked.policy is not None:
         check_policy(asked.policy, config.policies, allow)
-    name = asked.policy or _first_match(config, model, tenant)
+    name = asked.policy or (matched.policy if matched else None)
     if name is None:
         return Route(None, "", mode, "no route", model)
     policy, fingerprint = resolve(name, tenant)
     if asked.rate is not None:
         policy = with_rate(policy, asked.rate, allow)
         fingerprint = fingerprint_of(policy)
-    return Route(policy, name, mode, "", model, fingerprint)
+    return Route(policy, name, mode, "", model, fingerprint, share)
 
 
-def _first_match(config: Config, model: str, tenant: Tenant | None) -> str | None:
+_BOLDNESS: tuple[Mode, ...] = ("off", "shadow", "enforce")
+
+
+def _careful(one: Mode | Rollout, other: Mode | Rollout) -> tuple[Mode, float]:
+    """The more careful of two modes, and the share of conversations that it is for."""
+    modes: list[Mode] = ["enforce" if isinstance(m, Rollout) else m for m in (one, other)]
+    mode = min(modes, key=_BOLDNESS.index)
+    shares = [m.enforce for m in (one, other) if isinstance(m, Rollout)]
+    return mode, min(shares, default=1.0) if mode == "enforce" else 1.0
+
+
+def _first_match(config: Config, model: str, tenant: Tenant | None) -> RouteSettings | None:
     caller = tenant.name if tenant else ""
     for entry in config.routes:
         if fnmatchcase(model, entry.match.model) and fnmatchcase(caller, entry.match.tenant):
-            return entry.policy
+            return entry
     return None
 
 

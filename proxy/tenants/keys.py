@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import hmac
 import secrets
 
 
@@ -18,3 +19,9 @@ def new_key() -> tuple[str, str]:
     """A new key, ``precis-`` and 43 URL-safe characters, and its hash for the configuration."""
     key = "precis-" + secrets.token_urlsafe(32)
     return key, hash_of(key)
+
+
+def fits(authorization: str | None, hashed: str) -> bool:
+    """Whether ``Authorization: Bearer KEY`` has the key of that hash; in constant time."""
+    scheme, _, key = (authorization or "").strip().partition(" ")
+    return scheme.lower() == "bearer" and hmac.compare_digest(hash_of(key.strip()), hashed)

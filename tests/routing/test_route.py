@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from proxy.config import Config, Policy, RateStep, Tenant
+from proxy.config import Config, Policy, RateStep, Tenant, TenantSettings
 from proxy.errors import BadRequest, CallerError, Forbidden
 from proxy.routing import Asked, Route, Router, route
 
@@ -83,6 +83,36 @@ def test_modes() -> None:
     assert route(CONFIG, "mistral", tenant("shadow")).policy is not None
     assert route(CONFIG, "mistral", tenant("off")) == Route(None, "", "off", "off")
     assert route(CONFIG, "m", tenant("off"), Asked(policy="rag")).reason == "off"
+
+
+@pytest.mark.parametrize(
+    "of_tenant,of_route,mode,share",
+    [
+        ("enforce", {"enforce": "10%"}, "enforce", 0.1),
+        ({"enforce": 0.25}, "enforce", "enforce", 0.25),
+        ({"enforce": 0.25}, {"enforce": "12.5 %"}, "enforce", 0.125),
+        ("shadow", {"enforce": 0.5}, "shadow", 1),
+        ("enforce", "shadow", "shadow", 1),
+        ("enforce", "off", "off", 1),
+        ("off", {"enforce": 1}, "off", 1),
+    ],
+)
+def test_of_two_modes_the_more_careful_holds(
+    of_tenant: Any, of_route: Any, mode: str, share: float
+) -> None:
+    config = Config.model_validate(
+        {"policies": {"p": {}}, "routes": [{"policy": "p", "mode": of_route}]}
+    )
+    who = Tenant("t", TenantSettings.model_validate({"mode": of_tenant}))
+    found = route(config, "m", who)
+    assert (found.mode, found.share) == (mode, share)
+
+
+def test_a_share_decides_by_where_the_conversation_falls() -> None:
+    some = Route(Policy(), "p", "enforce", share=0.1)
+    assert [some.at(where).mode for where in (0.0, 0.099, 0.1, 0.9)] == [
+        "enforce", "enforce", "shadow", "shadow"
+    ]  # fmt: skip
 
 
 def test_bypass() -> None:
