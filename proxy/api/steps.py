@@ -51,7 +51,7 @@ async def route_of(visit: Visit, chat: Chat) -> Route:
         return route
     if len(chat.body) <= _READ_ON_LOOP:
         return route.at(opening(chat))
-    return route.at(await visit.parts.scheduler.in_thread(opening, chat))
+    return route.at(await visit.parts.scheduler.in_thread(len(chat.body), opening, chat))
 
 
 async def passages_of(visit: Visit, chat: Chat, route: Route) -> tuple[Passage, ...]:

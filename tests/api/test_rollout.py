@@ -55,7 +55,7 @@ def test_of_a_roll_out_each_conversation_stays_where_it_is() -> None:
     with TestClient(build(config({"enforce": "50%"}), fake())) as client:
         decisions = []
         for number in range(20):
-            first = f"{number}. {WORDS}"
+            first = f"{number}. {WORDS * (1 + 5 * (number == 0))}"
             turns = [(first,), (first, "Yes.", WORDS), (first, "Yes.", WORDS, "No.", "Why?")]
             answers = [ask(client, *texts) for texts in turns]
             found = {answer.headers["x-precis-decision"] for answer in answers}
