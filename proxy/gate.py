@@ -6,6 +6,7 @@ Pure. Each check is a small function that says whether all is well; CHECKS is th
 from __future__ import annotations
 
 import json
+from bisect import bisect_left, bisect_right
 from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
@@ -66,6 +67,16 @@ def marks_are_kept(passage: Passage, compressed: Compressed) -> bool:
     return _all_within(passage.intact, kept) and _all_within(passage.forced, kept)
 
 
+def dropped_is_gone(passage: Passage, compressed: Compressed) -> bool:
+    """Nothing that must not be sent is, in a text that was changed."""
+    if compressed.reason or not passage.dropped:
+        return True
+    starts = [mark.start for mark in passage.dropped]
+    ends = [mark.end for mark in passage.dropped]
+    # As many must have ended before a kept span begins as have begun before it ends.
+    return all(bisect_right(ends, s) == bisect_left(starts, e) for s, e in compressed.kept)
+
+
 def something_is_left(passage: Passage, compressed: Compressed) -> bool:
     """A text that said something still does: upstreams refuse empty messages."""
     return bool(compressed.text.strip()) or not passage.text.strip()
@@ -89,6 +100,7 @@ CHECKS: tuple[tuple[str, Check], ...] = (
     ("text", text_is_what_was_kept),
     ("untouched", alone_is_untouched),
     ("protected", marks_are_kept),
+    ("dropped", dropped_is_gone),
     ("empty", something_is_left),
     ("larger", nothing_grew),
     ("json", json_is_whole),

@@ -22,13 +22,37 @@ class Mark:
 
 
 @dataclass(frozen=True, slots=True)
+class Region:
+    """A span of a text with a budget of its own: a tagged span, a string of a JSON document."""
+
+    start: int
+    end: int
+    rate: float | None = None
+    """Share of its tokens to keep; ``None`` for that of the text."""
+
+
+@dataclass(frozen=True, slots=True)
+class Escape:
+    r"""A span that stands for one other character, which the classifier reads in its place.
+
+    It is kept or dropped whole: ``\n`` or ``\u00e9`` in a string of a JSON document.
+    """
+
+    start: int
+    end: int
+    char: str
+
+
+@dataclass(frozen=True, slots=True)
 class Passage:
     """One text of one message: the unit that is compressed, and what in it may be touched.
 
     ``intact`` blocks are cut out before scoring and do not count towards the rate (the question,
     code, JSON, tables). ``forced`` spans are read by the classifier with their surroundings,
     always stay, and count towards the rate (numbers, negations, URLs, quotes). Both are sorted
-    and free of overlap, and every marked span comes out byte for byte. A passage with a
+    and free of overlap, and every marked span comes out byte for byte. ``dropped`` spans (obeyed
+    tags) are neither read nor sent, whatever else happens; no other mark overlaps them. Each of
+    the ``regions`` has its own rate and budget, and something of it stays. A passage with a
     ``reason`` is left alone as a whole.
     """
 
@@ -41,6 +65,9 @@ class Passage:
     intact: tuple[Mark, ...] = ()
     forced: tuple[Mark, ...] = ()
     reason: str = ""
+    dropped: tuple[Mark, ...] = ()
+    regions: tuple[Region, ...] = ()
+    escapes: tuple[Escape, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -61,6 +61,16 @@ def test_an_intact_block_must_be_whole() -> None:
     assert back.reason == "gate: protected"
 
 
+def test_what_must_go_is_gone_from_a_changed_text() -> None:
+    tagged = replace(passage(), dropped=(Mark(8, 10, "tag"), Mark(11, 14, "tag")))
+    for spans in [(0, 9), (14, 25)], [(0, 8), (10, 12)], [(0, 25)]:
+        assert verify(tagged, kept(TEXT, *spans)).reason == "gate: dropped"
+    result = kept(TEXT, (0, 8), (10, 11), (14, 25))
+    assert verify(tagged, result) is result
+    unchanged = replace(kept(TEXT, (0, 25), after=9), reason="deadline")
+    assert verify(tagged, unchanged) is unchanged
+
+
 def test_a_passage_to_leave_alone_is_left_alone() -> None:
     back = verify(replace(passage(reason="role"), forced=()), kept(TEXT, (0, 8)))
     assert back.reason == "gate: untouched"

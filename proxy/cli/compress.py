@@ -15,7 +15,7 @@ import typer
 from proxy.cli.check import complain
 from proxy.compress import Compressed, Compressor
 from proxy.compress.cache import default as default_cache
-from proxy.compress.draft import Job
+from proxy.compress.draft import Job, as_it_came
 from proxy.config import Policy
 from proxy.config_file import load, shipped
 from proxy.errors import CheckpointError, ConfigError
@@ -113,10 +113,9 @@ class _Wish:
         target = self.target if given else policy.target_tokens
         rate = self.rate or (0.5 if given else policy.rate_for(tokens))
         reason = found.reason or ("short" if tokens < policy.min_tokens else "")
+        job = Job.of(found, policy.rules, rate, target)
         if reason:
-            spans = ((0, len(text)),) if text else ()
-            return Compressed(text, spans, tokens, tokens, reason)
-        job = Job(text, policy.rules, rate, target, found.intact, found.forced)
+            return verify(found, as_it_came(job, load_encoding(encoding), reason))
         return verify(found, compressor.run(job, encoding))
 
 

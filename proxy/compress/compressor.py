@@ -11,11 +11,11 @@ from pathlib import Path
 from typing import Any, Self
 
 from proxy.compress.checkpoint import find
-from proxy.compress.draft import Draft, Job, Reader, unchanged
+from proxy.compress.draft import Draft, Job, Reader, as_it_came
 from proxy.compress.engine import open_scorer
 from proxy.compress.scorer import Floats, Ints, Scorer
 from proxy.tokens import DEFAULT_ENCODING, encoding
-from proxy.types import Compressed, Mark, Rules
+from proxy.types import Compressed, Mark, Region, Rules
 
 
 class Compressor:
@@ -61,13 +61,16 @@ class Compressor:
         encoding: str = DEFAULT_ENCODING,
         intact: Sequence[Mark] = (),
         forced: Sequence[Mark] = (),
+        dropped: Sequence[Mark] = (),
+        regions: Sequence[Region] = (),
         **rules: Any,
     ) -> Compressed:
         """``text`` with about ``rate`` of its tokens, or ``target_tokens`` of them.
 
         ``rate`` is in (0, 1] and counts tokens of ``encoding``, the upstream's; 1.0 gives the text
-        back. ``rules`` are the fields of ``Rules`` (``force_tokens=["."]``, ``threshold=0.4``).
-        Raises ValueError for a rate or target out of range.
+        back. What the marks and regions mean is said at ``Passage``. ``rules`` are the fields of
+        ``Rules`` (``force_tokens=["."]``, ``threshold=0.4``). Raises ValueError for a rate or
+        target out of range.
         """
         if not 0 < rate <= 1:
             raise ValueError(
@@ -78,7 +81,8 @@ class Compressor:
         lists: dict[str, Any] = {
             k: tuple(v) if isinstance(v, list) else v for k, v in rules.items()
         }
-        job = Job(text, Rules(**lists), rate, target_tokens, tuple(intact), tuple(forced))
+        marks = tuple(intact), tuple(forced), tuple(dropped)
+        job = Job(text, Rules(**lists), rate, target_tokens, *marks, tuple(regions))
         return self.run(job, encoding)
 
     def run(self, job: Job, encoding_name: str = DEFAULT_ENCODING) -> Compressed:
@@ -103,15 +107,15 @@ class Compressor:
 
     def settle(self, job: Job, encoding_name: str) -> Compressed | None:
         """The result where no classifier is needed to know it: nothing there, or all of it kept."""
-        count = encoding(encoding_name).count
+        counter = encoding(encoding_name)
         if not job.text or job.text.isspace():
-            return unchanged(job.text, count(job.text), "empty")
-        tokens = count(job.text)
-        if job.rules.threshold is not None:
+            return as_it_came(job, counter, "empty")
+        if job.rules.threshold is not None or any(r.rate is not None for r in job.regions):
             return None
         if job.target_tokens is not None:
-            return unchanged(job.text, tokens, "fits") if tokens <= job.target_tokens else None
-        return unchanged(job.text, tokens, "rate") if job.rate >= 1 else None
+            fits = counter.count(job.text) <= job.target_tokens
+            return as_it_came(job, counter, "fits") if fits else None
+        return as_it_came(job, counter, "rate") if job.rate >= 1 else None
 
     def score(self, ids: Ints) -> Floats:
         """P(keep) of each token of one window, without the special tokens, shape ``(tokens,)``."""

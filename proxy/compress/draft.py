@@ -9,22 +9,23 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
+from typing import Self
 
 import numpy as np
 import numpy.typing as npt
 
 from proxy.compress import keep, language, windows
+from proxy.compress.reading import Reading
 from proxy.compress.tokenize import Tokenizer, Tokens
 from proxy.compress.windows import Window
 from proxy.compress.words import PUNCTUATION, Units, split
+from proxy.compress.zones import Zones
 from proxy.tokens import Encoding
-from proxy.types import Compressed, Mark, Rules, Span
+from proxy.types import Compressed, Escape, Mark, Passage, Region, Rules, Span
 
 Ints = npt.NDArray[np.int64]
 Floats = npt.NDArray[np.float32]
 Bools = npt.NDArray[np.bool_]
-
-_SURROGATE = re.compile("[\ud800-\udfff]")
 
 
 @dataclass(frozen=True)
@@ -38,6 +39,24 @@ class Job:
     """Absolute target for the whole text; overrides ``rate``."""
     intact: tuple[Mark, ...] = ()
     forced: tuple[Mark, ...] = ()
+    dropped: tuple[Mark, ...] = ()
+    regions: tuple[Region, ...] = ()
+    escapes: tuple[Escape, ...] = ()
+
+    @classmethod
+    def of(cls, passage: Passage, rules: Rules, rate: float, target_tokens: int | None) -> Self:
+        """What is asked for a passage that is not to be left alone."""
+        return cls(
+            passage.text,
+            rules,
+            rate,
+            target_tokens,
+            passage.intact,
+            passage.forced,
+            passage.dropped,
+            passage.regions,
+            passage.escapes,
+        )
 
 
 @dataclass(frozen=True)
@@ -54,9 +73,10 @@ class Draft:
     """One text, ready to be scored window by window."""
 
     job: Job
-    clean: str
-    """The text with lone surrogates replaced, character for character."""
+    reading: Reading
+    """What the classifier reads; offsets below are into its text."""
     units: Units
+    zones: Zones
     tokens: Tokens
     first: Ints
     """Index of the first token that overlaps each unit, shape ``(units,)``."""
@@ -72,16 +92,19 @@ class Draft:
 
         Windows that can't be read, or of which everything stays, are left out.
         """
-        clean = _SURROGATE.sub("\ufffd", job.text)
-        blocks = [(mark.start, mark.end) for mark in job.intact]
-        units = split(job.text, blocks, lines="\n" in job.rules.force_tokens)
+        reading = Reading.of(job.text, job.escapes, job.dropped)
+        clean = keep.without_surrogates(reading.text)
+        blocks = reading.places([(mark.start, mark.end) for mark in job.intact])
+        units = _units(job, reading, blocks)
         tokens = reader.tokenizer.encode(clean, _between(blocks, len(clean)))
         first = np.searchsorted(tokens.ends, units.starts, side="right")
         past = np.maximum(np.searchsorted(tokens.starts, units.ends, side="left"), first)
         limit = reader.window - reader.tokenizer.specials
         edges = np.append(first, len(tokens))
         cuts = windows.cut(units, edges, limit, job.rules.chunk_end_tokens)
-        draft = cls(job, clean, units, tokens, first, past, (), np.zeros(len(units), np.bool_))
+        zones = Zones.among(units, job.regions, reading)
+        none = np.zeros(len(units), np.bool_)
+        draft = cls(job, reading, units, zones, tokens, first, past, (), none)
         readable = draft._readable(cuts, reader)
         unreadable = draft.unreadable.copy()
         for window in set(cuts) - set(readable):
@@ -138,7 +161,8 @@ class Draft:
     @cached_property
     def pinned(self) -> Bools:
         """Units inside marks: they stay byte for byte, with what stands between them."""
-        return _covered(self.units, [(mark.start, mark.end) for mark in self.job.forced])
+        spans = [(mark.start, mark.end) for mark in self.job.forced]
+        return _covered(self.units, self.reading.places(spans))
 
     def forced(self, tokenizer: Tokenizer) -> Bools:
         """Units that stay whatever their score, shape ``(units,)``.
@@ -147,11 +171,18 @@ class Draft:
         (llmlingua drops them all).
         """
         forced = self.pinned | self.units.intact | self.unreadable | self._by_rules()
+        forced |= self.zones.whole(self._rate)
         unseen = (self.past == self.first) | self.unknown(tokenizer)
         return np.asarray(forced | (unseen & (self.units.kinds != PUNCTUATION)))
 
+    @property
+    def _rate(self) -> float:
+        """The rate of what has none of its own, 0 where another rule says how much stays."""
+        other = self.job.target_tokens is not None or self.job.rules.threshold is not None
+        return 0 if other else self.job.rate
+
     def _by_rules(self) -> Bools:
-        rules, text = self.job.rules, self.job.text
+        rules, text = self.job.rules, self.reading.text
         spans: list[Span] = []
         for token in rules.force_tokens:
             spans += [match.span() for match in re.finditer(re.escape(token), text)]
@@ -165,40 +196,59 @@ class Draft:
         self, scores: Sequence[Floats], tokenizer: Tokenizer, encoding: Encoding
     ) -> Compressed:
         """Chooses the units to keep and builds the text."""
-        units, job = self.units, self.job
-        before = encoding.count(job.text)
-        if not len(units):
-            return unchanged(job.text, before, "empty")
+        job, reading = self.job, self.reading
+        if not len(self.units):
+            return as_it_came(job, encoding, "empty")
         forced = self.forced(tokenizer)
         if forced.all():
-            return unchanged(job.text, before, self._why_all(forced))
-        budget = keep.Budget.of(units, encoding, self.clean)
-        final = keep.without_repeats(units, job.rules, forced, self.pinned)
-        worth = self.word_scores(scores)
-        kept = self._choose(worth, forced, budget, final, before)
-        text, spans = keep.join(units, kept)
+            return as_it_came(job, encoding, self._why_all(forced))
+        budget = keep.Budget.of(self.units, encoding, reading)
+        before = encoding.count(job.text)
+        kept = self._choose(self.word_scores(scores), forced, budget, before)
+        if kept.all():
+            return as_it_came(job, encoding, "no saving")
+        spans = reading.spans(keep.spans_of(self.units, kept))
+        text = reading.written(spans)
         after = encoding.count(text)
         if after >= before:
-            return unchanged(job.text, before, "no saving")
+            return as_it_came(job, encoding, "no saving")
         return Compressed(text, spans, before, after, "")
 
-    def _choose(
-        self, worth: Floats, forced: Bools, budget: keep.Budget, final: keep.Finish, before: int
-    ) -> Bools:
+    def _choose(self, worth: Floats, forced: Bools, budget: keep.Budget, before: int) -> Bools:
+        """Which units stay, chosen zone by zone."""
+        job, zones, units = self.job, self.zones, self.units
+        outside = units.intact | self.unreadable
+        total = before if not job.dropped else budget.encoding.count(self.reading.sent)
+        targets = zones.targets(budget, outside, total, job.rate, job.target_tokens)
+        ready = self._without_budget(worth, forced, budget)
+        kept = np.zeros(len(units), dtype=np.bool_)
+        for zone, order in enumerate(zones.split(keep.rank(units, worth, forced))):
+            if not len(order):
+                continue
+            where = zones.where(zone)
+            part = budget.part(where)
+            final = keep.without_repeats(
+                part.units, job.rules, forced[where], self.pinned[where], zones.stretch[where]
+            )
+            if ready is not None and zones.rates[zone] is None:
+                kept[where] |= final(ready[where] & (zones.of[where] == zone))
+            else:
+                always = int(forced[order].sum())
+                kept[where] |= keep.choose(order - where.start, always, targets[zone], part, final)
+        return kept
+
+    def _without_budget(self, worth: Floats, forced: Bools, budget: keep.Budget) -> Bools | None:
+        """Units that stay by the rules alone, where these name no budget for the text."""
         rules = self.job.rules
+        if rules.threshold is None and rules.budget != "window":
+            return None
+        leant, _ = keep.lean(self.units, worth, forced)
+        best = self.zones.most(leant)
         if rules.threshold is not None:
-            leant, _ = keep.lean(self.units, worth, forced)
-            # Never nothing: the best is there even where all are below the threshold.
-            return final(leant >= min(rules.threshold, float(leant.max())))
-        if rules.budget == "window":
-            return final(forced | self._by_window(worth, budget))
-        outside = budget.tokens_of(self.units.intact | self.unreadable)
-        if self.job.target_tokens is not None:
-            target = self.job.target_tokens
-        else:
-            target = outside + round(self.job.rate * (before - outside))
-        order = keep.rank(self.units, worth, forced)
-        return keep.choose(order, int(forced.sum()), target, budget, final)
+            # Never nothing: the best of each zone is there even where all are below the threshold.
+            return leant >= np.minimum(rules.threshold, best)
+        in_region = self.zones.of < len(self.zones.starts)
+        return forced | self._by_window(worth, budget) | (in_region & (leant >= best))
 
     def _by_window(self, worth: Floats, budget: keep.Budget) -> Bools:
         kept = np.zeros(len(self.units), dtype=np.bool_)
@@ -214,10 +264,25 @@ class Draft:
         return "protected"
 
 
+def as_it_came(job: Job, encoding: Encoding, reason: str) -> Compressed:
+    """The text as it came but for what is dropped; ``reason`` says why nothing else is."""
+    before = encoding.count(job.text)
+    if not job.dropped:
+        return unchanged(job.text, before, reason)
+    whole = Reading.of(job.text, (), job.dropped)
+    return Compressed(whole.sent, whole.rest, before, encoding.count(whole.sent), "")
+
+
 def unchanged(text: str, tokens: int, reason: str) -> Compressed:
     """The text as it came."""
     spans = ((0, len(text)),) if text else ()
     return Compressed(text, spans, tokens, tokens, reason)
+
+
+def _units(job: Job, reading: Reading, blocks: Sequence[Span]) -> Units:
+    regions = reading.places([(region.start, region.end) for region in job.regions])
+    edges = [edge for region in regions for edge in region]
+    return split(reading.text, blocks, cuts=edges, lines="\n" in job.rules.force_tokens)
 
 
 def _between(blocks: Sequence[Span], end: int) -> list[Span]:

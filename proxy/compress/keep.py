@@ -6,12 +6,14 @@ kept before. The length of the prefix is found with the upstream's token counts.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
 
+from proxy.compress.reading import Reading
 from proxy.compress.words import CJK, INTACT, LINE, PUNCTUATION, WORD, Units
 from proxy.tokens import Encoding
 from proxy.types import Rules, Span
@@ -75,22 +77,30 @@ class Budget:
 
     units: Units
     encoding: Encoding
+    reading: Reading
     in_place: Ints
     """Tokens of each unit, with the white space before it, where its neighbours are kept."""
     after_gap: Ints
     """Tokens of each unit after a gap."""
 
     @classmethod
-    def of(cls, units: Units, encoding: Encoding, clean: str) -> Budget:
-        """``clean`` is the text without lone surrogates, character for character."""
-        pieces = _gapped(units, clean)
+    def of(cls, units: Units, encoding: Encoding, reading: Reading) -> Budget:
+        """``reading`` is of the text that the units were split from."""
+        clean = without_surrogates(reading.sent)
+        at = reading.offsets
+        pieces = _gapped(units, clean, at)
         ends = np.cumsum(np.fromiter(map(len, pieces), dtype=np.int64, count=len(pieces)))
-        return cls(
-            units,
-            encoding,
-            _costs(encoding, clean, units.ends),
-            _costs(encoding, "".join(pieces), ends),
-        )
+        in_place = _costs(encoding, clean, at[units.ends])
+        return cls(units, encoding, reading, in_place, _costs(encoding, "".join(pieces), ends))
+
+    def part(self, index: slice) -> Budget:
+        """The budget of some of the units in a row."""
+        if index == slice(0, len(self.units)):
+            return self
+        units = self.units.part(index)
+        units.share_places(self.units)
+        in_place, after_gap = self.in_place[index], self.after_gap[index]
+        return Budget(units, self.encoding, self.reading, in_place, after_gap)
 
     def tokens_of(self, chosen: Bools) -> int:
         """Tokens of the chosen units where they stand in the text."""
@@ -110,19 +120,20 @@ class Budget:
 
     def count(self, kept: Bools) -> int:
         """Tokens of the text that ``kept`` gives, counted."""
-        return self.encoding.count(join(self.units, kept)[0])
+        spans = self.reading.spans(spans_of(self.units, kept))
+        return self.encoding.count(self.reading.written(spans))
 
 
 def choose(order: Ints, always: int, target: int, budget: Budget, final: Finish) -> Bools:
     """The longest prefix of ``order`` whose text has at most ``target`` tokens, as a mask.
 
-    The first ``always`` of the order stay in any case, and at least one unit. ``final`` turns a
-    prefix into the mask that will be sent (see ``without_repeats``). Monotone in ``target``: the
-    search walks one fixed tree, and whether it turns right at a node can only change from no to
-    yes as the target grows.
+    ``order`` may lack some of the units: these are in no prefix. The first ``always`` of the order
+    stay in any case, and at least one unit. ``final`` turns a prefix into the mask that will be
+    sent (see ``without_repeats``). Monotone in ``target``: the search walks one fixed tree, and
+    whether it turns right at a node can only change from no to yes as the target grows.
     """
     count = len(order)
-    position = np.empty(count, dtype=np.int64)
+    position = np.full(len(budget.units), count, dtype=np.int64)
     position[order] = np.arange(count)
 
     def mask(length: int) -> Bools:
@@ -167,11 +178,14 @@ def percentile(scores: Floats, costs: Ints, rate: float) -> Bools:
     return scores > threshold
 
 
-def without_repeats(units: Units, rules: Rules, forced: Bools, pinned: Bools) -> Finish:
+def without_repeats(
+    units: Units, rules: Rules, forced: Bools, pinned: Bools, stretch: Ints | None = None
+) -> Finish:
     """``drop_consecutive``: of forced marks in a row with nothing else kept between, one stays.
 
     Line ends are one kind, the ends of sentences another, any other forced token its own. Marks
-    inside ``pinned`` spans always stay.
+    inside ``pinned`` spans always stay. Units of which ``stretch`` (growing) differs have
+    something kept between them.
     """
     if not rules.drop_consecutive:
         return lambda kept: kept
@@ -182,10 +196,11 @@ def without_repeats(units: Units, rules: Rules, forced: Bools, pinned: Bools) ->
         if name:
             kind[index] = kinds.setdefault(name, len(kinds))
     marks = np.flatnonzero(kind >= 0)
+    apart = 0 if stretch is None else stretch[marks]
 
     def final(kept: Bools) -> Bools:
         # How many other units are kept before each mark tells which run of marks it is in.
-        run = np.cumsum(kept & (kind < 0))[marks]
+        run = apart + np.cumsum(kept & (kind < 0))[marks]
         _, first = np.unique(run * len(kinds) + kind[marks], return_index=True)
         result = kept.copy()
         result[marks] = False
@@ -203,27 +218,28 @@ def _repeatable(unit: str, force_tokens: tuple[str, ...]) -> str:
     return unit if unit in force_tokens else ""
 
 
-def join(units: Units, kept: Bools) -> tuple[str, tuple[Span, ...]]:
-    """The kept text and its spans; the text is the concatenation of the input's spans.
+def join(units: Units, kept: Bools) -> str:
+    """The text of the units ``kept``, as they are written out."""
+    return "".join([units.text[s:e] for s, e in spans_of(units, kept)])
+
+
+def spans_of(units: Units, kept: Bools) -> tuple[Span, ...]:
+    """The spans of the text to keep, so that their concatenation holds the units ``kept``.
 
     Kept neighbours keep what stood between them. A gap becomes one space where the input had white
     space there, nothing between CJK characters, before closing and after opening marks. White
-    space at the ends stays only if everything does.
+    space at the ends is left out.
     """
     index = np.flatnonzero(kept)
     if not len(index):
-        return "", ()
-    text = units.text
-    if len(index) == len(units):
-        return text, ((0, len(text)),)
+        return ()
     breaks = np.flatnonzero(np.diff(index) > 1)
     first = np.concatenate([index[:1], index[breaks + 1]])
     last = np.concatenate([index[breaks], index[-1:]])
     spans = np.empty((2 * len(first) - 1, 2), dtype=np.int64)
     spans[::2, 0], spans[::2, 1] = units.starts[first], units.ends[last]
     spans[1::2] = _bridges(units, last[:-1], first[1:])
-    merged = _merge(spans)
-    return "".join([text[s:e] for s, e in merged]), merged
+    return _merge(spans)
 
 
 def _bridges(units: Units, left: Ints, right: Ints) -> Ints:
@@ -270,13 +286,21 @@ def _merge(spans: Ints) -> tuple[Span, ...]:
     return tuple(zip(starts, ends, strict=True))
 
 
-def _gapped(units: Units, clean: str) -> list[str]:
+def _gapped(units: Units, clean: str, at: Ints) -> list[str]:
     """The units as they would stand if none of their neighbours were kept."""
     close = units.closing | np.isin(units.kinds, (LINE, CJK))
     after = np.roll(units.opening | np.isin(units.kinds, (LINE,)), 1)
     bare = (close | after).tolist()
-    edges = zip(units.starts.tolist(), units.ends.tolist(), bare, strict=True)
+    edges = zip(at[units.starts].tolist(), at[units.ends].tolist(), bare, strict=True)
     return [clean[s:e] if no_space else " " + clean[s:e] for s, e, no_space in edges]
+
+
+_SURROGATE = re.compile("[\ud800-\udfff]")
+
+
+def without_surrogates(text: str) -> str:
+    """The text with lone surrogates replaced, character for character."""
+    return _SURROGATE.sub("\ufffd", text)
 
 
 def _costs(encoding: Encoding, text: str, ends: Ints) -> Ints:

@@ -14,7 +14,7 @@ from functools import partial
 from typing import TypeVar, TypeVarTuple, cast
 
 from proxy.compress.compressor import Compressor
-from proxy.compress.draft import Draft, Job, unchanged
+from proxy.compress.draft import Draft, Job, as_it_came
 from proxy.compress.hands import Hands
 from proxy.compress.pace import Pace
 from proxy.compress.queue import WindowQueue, Work
@@ -136,16 +136,9 @@ class Scheduler:
         reason = passage.reason
         if tokens < order.min_tokens and reason not in ("role", "empty"):
             reason = "short"
+        job = Job.of(passage, order.rules, order.rate_for(tokens), order.target_tokens)
         if reason:
-            return unchanged(text, tokens, reason)
-        job = Job(
-            text,
-            order.rules,
-            order.rate_for(tokens),
-            order.target_tokens,
-            passage.intact,
-            passage.forced,
-        )
+            return as_it_came(job, encoding(order.encoding), reason)
         return self.compressor.settle(job, order.encoding) or Draft.of(job, self.compressor.reader)
 
     async def _score(

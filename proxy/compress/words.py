@@ -77,6 +77,10 @@ class Units:
         part.__dict__.update(strings=self.strings[index], kinds=self.kinds[index])
         return part
 
+    def share_places(self, other: Units) -> None:
+        """Take the places of white space from other units of the same text."""
+        self.__dict__.update(spaces=other.spaces, whites=other.whites)
+
     @cached_property
     def strings(self) -> list[str]:
         text = self.text
@@ -127,20 +131,29 @@ class Units:
         return np.asarray(found & (self.kinds == PUNCTUATION))
 
 
-def split(text: str, blocks: Sequence[tuple[int, int]] = (), *, lines: bool = False) -> Units:
+def split(
+    text: str,
+    blocks: Sequence[tuple[int, int]] = (),
+    *,
+    cuts: Sequence[int] = (),
+    lines: bool = False,
+) -> Units:
     """Units of ``text``; each of the ``blocks`` (sorted spans, no overlap) is one unit.
 
     Every character that is not white space belongs to exactly one unit; with ``lines`` every run
-    of line ends is a unit as well.
+    of line ends is a unit as well. Outside the blocks no unit goes over one of the ``cuts``.
     """
     pattern = _UNIT_OR_LINE if lines else _UNIT
     spans: list[tuple[int, int]] = []
     intact: list[int] = []
     at = 0
-    for start, end in blocks:
+    for start, end in sorted([*blocks, *((cut, cut) for cut in cuts)]) if cuts else blocks:
+        if end <= at:  # a cut within a block, or where it ends
+            continue
         spans += [match.span() for match in pattern.finditer(text, at, start)]
-        intact.append(len(spans))
-        spans.append((start, end))
+        if start < end:
+            intact.append(len(spans))
+            spans.append((start, end))
         at = end
     spans += [match.span() for match in pattern.finditer(text, at)]
     edges = np.array(spans, dtype=np.int64).reshape(-1, 2)

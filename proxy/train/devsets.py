@@ -16,6 +16,7 @@ import numpy as np
 import numpy.typing as npt
 
 from proxy.compress.keep import Budget
+from proxy.compress.reading import Reading
 from proxy.compress.words import Units, split
 from proxy.tokens import encoding
 from proxy.train.words import Span, is_content, is_sign, sentences_of, stem, words_of
@@ -63,7 +64,7 @@ class Text:
     @cached_property
     def budget(self) -> Budget:
         """What each unit costs in cl100k tokens."""
-        return Budget.of(self.units, encoding(), self.text)
+        return Budget.of(self.units, encoding(), Reading.of(self.text))
 
     @cached_property
     def tokens(self) -> int:

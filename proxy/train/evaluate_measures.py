@@ -70,7 +70,5 @@ def kinds_kept(texts: Sequence[Text], keeps: Sequence[Bools]) -> dict[str, float
 def rate_reached(texts: Sequence[Text], keeps: Sequence[Bools]) -> float:
     """Share of the cl100k tokens that the shorter texts have left."""
     count = encoding().count
-    after = sum(
-        count(keep.join(text.units, kept)[0]) for text, kept in zip(texts, keeps, strict=True)
-    )
+    after = sum(count(keep.join(text.units, kept)) for text, kept in zip(texts, keeps, strict=True))
     return after / max(sum(text.tokens for text in texts), 1)

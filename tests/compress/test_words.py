@@ -44,6 +44,11 @@ def test_a_block_is_one_unit() -> None:
     assert units.intact.tolist() == [False, False, True, False]
 
 
+def test_no_unit_goes_over_a_cut_and_a_block_is_not_cut() -> None:
+    units = split("forestation (x y) end", [(12, 17)], cuts=[0, 6, 14, 17, 19])
+    assert units.strings == ["forest", "ation", "(x y)", "e", "nd"]
+
+
 @given(st.text(max_size=300), st.booleans())
 def test_every_visible_character_is_in_exactly_one_unit(text: str, lines: bool) -> None:
     units = split(text, lines=lines)
