@@ -8,6 +8,7 @@ from proxy.cli.check import check
 from proxy.cli.compress import compress
 from proxy.cli.demo import demo
 from proxy.cli.keys import keys_app
+from proxy.cli.replay import replay
 from proxy.cli.serve import serve
 from proxy.cli.train import train_app
 
@@ -21,6 +22,7 @@ app.command()(serve)
 app.command()(check)
 app.command()(demo)
 app.command()(compress)
+app.command()(replay)
 app.add_typer(keys_app, name="keys")
 app.add_typer(train_app, name="train")
 

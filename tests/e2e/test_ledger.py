@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import json
+import os
+import subprocess
 from pathlib import Path
 
 import httpx
 
-from tests.e2e.serving import serving
+from tests.e2e.serving import COMMAND, ROOT, Served, serving
 from tests.e2e.texts import REPORT
 
 
@@ -26,3 +29,23 @@ def test_the_last_receipts_are_written_when_the_server_stops(tmp_path: Path) -> 
             receipt = httpx.get(f"{second.url}/receipts/{number}").json()
             assert (receipt["id"], receipt["decision"]) == (number, "compressed")
             assert receipt["messages"][0]["kept"]
+
+
+def test_a_receipt_is_replayed_from_a_running_server(server: Served, tmp_path: Path) -> None:
+    body = {"model": "echo", "messages": [{"role": "user", "content": REPORT}]}
+    answer = server.post(body)
+    (tmp_path / "body.json").write_text(json.dumps(body))
+    (tmp_path / "config.yaml").write_text("policies: {other: {}}\n")
+    options = {"url": server.url, "messages": "body.json", "config": "config.yaml"}
+    command = [*COMMAND, "replay", answer.headers["x-precis-request-id"], "--out", "sent.json"]
+    done = subprocess.run(
+        [*command, *(word for name, value in options.items() for word in (f"--{name}", value))],
+        cwd=tmp_path,
+        env={**os.environ, "PYTHONPATH": str(ROOT)},
+        capture_output=True,
+        text=True,
+    )
+    assert done.returncode == 0, done.stderr
+    assert "All is as the receipt says" in done.stdout
+    sent = json.loads((tmp_path / "sent.json").read_bytes())
+    assert sent == answer.json()["echo"]
