@@ -18,6 +18,7 @@ from proxy.api.errors import on_http_error, on_precis_error
 from proxy.api.parts import Parts, encoding_of_entry
 from proxy.api.shield import Shield
 from proxy.compress import Compressor
+from proxy.compress.open_cache import open_cache
 from proxy.compress.scheduler import Scheduler
 from proxy.config import Config
 from proxy.errors import PrecisError
@@ -60,9 +61,10 @@ def build(
 ) -> Starlette:
     """The application. Loads the classifier, so that it is there before the first request.
 
-    ``cache`` is where a classifier that has to be exported to ONNX is kept.
+    ``cache`` is the directory for what can be made again: a classifier exported to ONNX, scores.
+    Without it scores are kept in memory alone, unless the configuration names a place.
 
-    Raises CheckpointError if the classifier cannot be used.
+    Raises CheckpointError if the classifier cannot be used, ConfigError if a store can't.
     """
     settings = config.compressor
     if compressor is None:
@@ -80,7 +82,11 @@ def build(
         tenants=Tenants(config),
         entries=entries,
         router=Router(config),
-        scheduler=Scheduler(compressor, max_queue_tokens=settings.max_queue_tokens),
+        scheduler=Scheduler(
+            compressor,
+            max_queue_tokens=settings.max_queue_tokens,
+            cache=open_cache(settings.cache, compressor.fingerprint, cache),
+        ),
         pool=Pool(config.model_list, config.router_settings, entries.find),
         receipts=open_receipts(config.ledger),
         metrics=Metrics(entries.names()),

@@ -25,6 +25,7 @@ from pydantic import (
     SecretStr,
     StringConstraints,
     Tag,
+    ValidationInfo,
     field_validator,
 )
 
@@ -133,6 +134,45 @@ class LedgerSettings(Frozen):
         return 86400 * float(days[1]) if days else None
 
 
+class CacheSettings(Frozen):
+    """Where scores and results are kept, so that nothing is computed twice."""
+
+    memory_mb: float = Field(default=16, ge=0)
+    """Memory of each worker for scores, and again for what came of whole messages."""
+    store: Literal["sqlite", "redis", "none"] = "sqlite"
+    """What workers share and a restart leaves alone: a file, a server, or nothing."""
+    path: str | None = None
+    """The file of ``sqlite``; in the user's cache directory if not given."""
+    url: Annotated[SecretStr | None, Field(validate_default=True)] = None
+    """The server of ``redis``, as in ``redis://host:6379/0``."""
+    scope: Literal["tenant", "shared"] = "tenant"
+    """Whose scores a request may meet: its own tenant's, so that timing tells nothing, or all."""
+    max_mb: float = Field(default=256, gt=0)
+    """Size of the store, about; what was not used for longest goes first."""
+    ttl_hours: float = Field(default=168, gt=0)
+    """Hours that an entry stays in ``redis``."""
+    timeout_ms: int = Field(default=50, ge=1)
+    """How long the store may take to answer before scores are computed instead."""
+
+    @field_validator("url")
+    @classmethod
+    def _goes_with_redis(cls, url: SecretStr | None, info: ValidationInfo) -> SecretStr | None:
+        redis = info.data.get("store") == "redis"
+        if redis and url is None:
+            raise ValueError("is needed for store: redis; give one such as redis://host:6379/0")
+        if url is not None and not redis:
+            raise ValueError("is for store: redis alone; set that, or leave the url out")
+        scheme = url.get_secret_value().partition("://")[0] if url else "redis"
+        if scheme not in ("redis", "rediss", "unix"):
+            raise ValueError("is no address of Redis; give one such as redis://host:6379/0")
+        return url
+
+    @property
+    def on(self) -> bool:
+        """Whether anything is kept at all."""
+        return self.memory_mb > 0 or self.store != "none"
+
+
 class CompressorSettings(Frozen):
     """Which classifier runs, and how."""
 
@@ -143,6 +183,7 @@ class CompressorSettings(Frozen):
     """Windows scored at the same time; the number of cores if not given."""
     max_queue_tokens: int = Field(default=2_000_000, ge=1)
     """Tokens waiting to be scored beyond which a request is not queued at all."""
+    cache: CacheSettings = CacheSettings()
 
 
 def _usable_key(secret: SecretStr | None) -> SecretStr | None:

@@ -24,7 +24,7 @@ def decision_headers(receipt: Receipt) -> list[tuple[bytes, bytes]]:
         "policy": receipt.policy,
         "ms": f"{receipt.ms.get('compress', 0.0):.2f}",
         "overhead-ms": f"{receipt.ms.get('overhead', 0.0):.2f}",
-        "cache": "off",
+        "cache": receipt.cache,
     }
     if receipt.tokens_before is not None:
         pairs["tokens-before"] = str(receipt.tokens_before)

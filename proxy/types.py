@@ -104,6 +104,9 @@ class Compressed:
     model: str = ""
     ms: Mapping[str, float] = field(default_factory=dict)
     """Milliseconds per stage: tokenize, score, select."""
+    cache: str = "off"
+    """Whether its scores came from the cache: ``hit``, ``partial``, ``miss``, or ``off`` where
+    none were asked for."""
 
     @property
     def rate(self) -> float:

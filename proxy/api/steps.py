@@ -184,6 +184,7 @@ def settle(
         policy_fingerprint=route.fingerprint,
         compressor_fingerprint=compressor.scorer.fingerprint if changed else "",
         version=__version__,
+        cache=_cache(results),
     )
     visit.receipt = receipt  # should the request end in an error from here on
     texts = {(passages[i].message, passages[i].part): results[i].text for i in sent}
@@ -212,6 +213,14 @@ def _reason(
     if len(results) == 1:
         return next(iter(counts))
     return ", ".join(f"{reason} {count}" for reason, count in counts.most_common())
+
+
+def _cache(results: tuple[Compressed, ...]) -> str:
+    """One state for all texts of which any score was asked for."""
+    states = {result.cache for result in results} - {"off"}
+    if len(states) > 1:
+        return "partial"
+    return next(iter(states), "off")
 
 
 def _record(passage: Passage, result: Compressed) -> Decision:

@@ -2,18 +2,22 @@
 
 from __future__ import annotations
 
+import hashlib
 import os
 import time
 from collections.abc import Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
+from functools import cached_property, partial
 from pathlib import Path
 from typing import Any, Self
 
+from proxy.compress import trial
 from proxy.compress.checkpoint import find
 from proxy.compress.draft import Draft, Job, Reader, as_it_came
 from proxy.compress.engine import open_scorer
 from proxy.compress.scorer import Floats, Ints, Scorer
+from proxy.compress.windows import Window
 from proxy.tokens import DEFAULT_ENCODING, encoding
 from proxy.types import Compressed, Mark, Region, Rules
 
@@ -51,6 +55,17 @@ class Compressor:
     @property
     def name(self) -> str:
         return self.scorer.name
+
+    @cached_property
+    def fingerprint(self) -> str:
+        """Changes whenever scores may: with the checkpoint, and with how this machine runs it.
+
+        Another version of the engine, or another processor, rounds in another way; that shows in
+        the scores of a sample.
+        """
+        sample = trial.windows(self.reader.tokenizer, self.reader.window)[-2:][0]
+        seen = hashlib.blake2b(self.scorer.score(sample).tobytes(), digest_size=8)
+        return f"{self.scorer.fingerprint}-{seen.hexdigest()}"
 
     def compress(
         self,
@@ -93,9 +108,9 @@ class Compressor:
             return early
         draft = Draft.of(job, self.reader)
         read = time.perf_counter()
-        scores = list(self.pool.map(self.score, [draft.ids(w) for w in draft.windows]))
+        packed = list(self.pool.map(partial(self.levels, draft), draft.windows))
         scored = time.perf_counter()
-        result = self.finish(draft, scores, encoding_name)
+        result = self.finish(draft, packed, encoding_name)
         ended = time.perf_counter()
         ms = {"tokenize": read - started, "score": scored - read, "select": ended - scored}
         return replace(result, ms={stage: 1000 * seconds for stage, seconds in ms.items()})
@@ -123,7 +138,11 @@ class Compressor:
         inner = self.scorer.score(tokenizer.around(ids))
         return inner[len(tokenizer.prefix) : len(inner) - len(tokenizer.suffix)]
 
-    def finish(self, draft: Draft, scores: Sequence[Floats], encoding_name: str) -> Compressed:
-        """Chooses from the scored draft."""
-        result = draft.finish(scores, self.reader.tokenizer, encoding(encoding_name))
+    def levels(self, draft: Draft, window: Window) -> bytes:
+        """The scores of one window's words, packed."""
+        return draft.levels(window, self.score(draft.ids(window)))
+
+    def finish(self, draft: Draft, packed: Sequence[bytes], encoding_name: str) -> Compressed:
+        """Chooses from the draft with the packed scores of all of its windows."""
+        result = draft.finish(packed, self.reader.tokenizer, encoding(encoding_name))
         return replace(result, model=self.scorer.name)

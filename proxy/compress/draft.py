@@ -14,7 +14,7 @@ from typing import Self
 import numpy as np
 import numpy.typing as npt
 
-from proxy.compress import keep, language, windows
+from proxy.compress import keep, language, levels, windows
 from proxy.compress.reading import Reading
 from proxy.compress.tokenize import Tokenizer, Tokens
 from proxy.compress.windows import Window
@@ -140,23 +140,37 @@ class Draft:
         """Token ids of a window without special tokens, shape ``(tokens,)``."""
         return self.tokens.ids[window.start : window.end]
 
-    def word_scores(self, scores: Sequence[Floats]) -> Floats:
-        """P(keep) of each unit from its tokens, shape ``(units,)``; 0 where it has none.
+    def edges(self, window: Window) -> tuple[Ints, Ints]:
+        """Where the tokens of each of a window's words start and end, from the window's start.
 
-        ``scores``: for each window the scores of its tokens, without special tokens.
+        Shape ``(words,)`` each. A word belongs to the window that its first token is in.
         """
-        flat = np.zeros(len(self.tokens), dtype=np.float64)
-        for window, part in zip(self.windows, scores, strict=True):
-            flat[window.start : window.end] = part
+        part = self._units_of(window)
+        past = np.minimum(self.past[part], window.end)
+        return self.first[part] - window.start, past - window.start
+
+    def levels(self, window: Window, scores: Floats) -> bytes:
+        """The words' P(keep), packed, from those of the window's tokens, shape ``(tokens,)``.
+
+        They depend on nothing outside the window.
+        """
+        first, past = self.edges(window)
         if self.job.rules.token_to_word == "first":
-            padded = np.append(flat, 0.0)
-            leading: Floats = padded[self.first].astype(np.float32)
-            leading[self.past == self.first] = 0
-            return leading
-        sums = np.concatenate([[0.0], np.cumsum(flat)])
-        counts = np.maximum(self.past - self.first, 1)
-        mean: Floats = ((sums[self.past] - sums[self.first]) / counts).astype(np.float32)
-        return mean
+            words: Floats = np.append(scores, np.float32(0))[first]
+        else:
+            sums = np.concatenate([[0.0], np.cumsum(scores, dtype=np.float64)])
+            words = (sums[past] - sums[first]) / np.maximum(past - first, 1)
+        return levels.pack(words, past > first)
+
+    def word_scores(self, packed: Sequence[bytes]) -> Floats:
+        """P(keep) of each unit, shape ``(units,)``; 0 where it has no tokens.
+
+        ``packed``: for each window the scores of its words.
+        """
+        found: Floats = np.zeros(len(self.units), dtype=np.float32)
+        for window, words in zip(self.windows, packed, strict=True):
+            found[self._units_of(window)] = levels.unpack(words)
+        return found
 
     @cached_property
     def pinned(self) -> Bools:
@@ -193,9 +207,9 @@ class Draft:
         return _covered(self.units, [span for span in spans if span[0] < span[1]])
 
     def finish(
-        self, scores: Sequence[Floats], tokenizer: Tokenizer, encoding: Encoding
+        self, packed: Sequence[bytes], tokenizer: Tokenizer, encoding: Encoding
     ) -> Compressed:
-        """Chooses the units to keep and builds the text."""
+        """Chooses the units to keep and builds the text; ``packed`` as for ``word_scores``."""
         job, reading = self.job, self.reading
         if not len(self.units):
             return as_it_came(job, encoding, "empty")
@@ -204,7 +218,7 @@ class Draft:
             return as_it_came(job, encoding, self._why_all(forced))
         budget = keep.Budget.of(self.units, encoding, reading)
         before = encoding.count(job.text)
-        kept = self._choose(self.word_scores(scores), forced, budget, before)
+        kept = self._choose(self.word_scores(packed), forced, budget, before)
         if kept.all():
             return as_it_came(job, encoding, "no saving")
         spans = reading.spans(keep.spans_of(self.units, kept))

@@ -18,6 +18,7 @@ from proxy.compress.draft import Draft, Job, as_it_came
 from proxy.compress.hands import Hands
 from proxy.compress.pace import Pace
 from proxy.compress.queue import WindowQueue, Work
+from proxy.compress.score_cache import Lookup, ScoreCache
 from proxy.compress.scorer import Floats
 from proxy.errors import CompressionError, DeadlineExceeded, LimitError, PrecisError
 from proxy.tokens import encoding
@@ -58,8 +59,15 @@ class Order:
 class Scheduler:
     """Compresses requests' passages with one classifier, in threads."""
 
-    def __init__(self, compressor: Compressor, *, max_queue_tokens: int = 2_000_000) -> None:
+    def __init__(
+        self,
+        compressor: Compressor,
+        *,
+        max_queue_tokens: int = 2_000_000,
+        cache: ScoreCache | None = None,
+    ) -> None:
         self.compressor = compressor
+        self.cache = cache
         self._max_queue_tokens = max_queue_tokens
         self._queue = WindowQueue(compressor.score, compressor.threads)
         self._hands = Hands()
@@ -102,10 +110,12 @@ class Scheduler:
         started = time.perf_counter()
         begun = await self._begin_all(passages, order, size)
         read = time.perf_counter()
-        drafts = [draft for draft in begun if isinstance(draft, Draft)]
-        if not drafts:
+        lookups = [item for item in begun if isinstance(item, Lookup)]
+        if not lookups:
             return cast("tuple[Compressed, ...]", tuple(begun))
-        scores = await self._score(drafts, order, late - to_choose)
+        if self.cache is not None:
+            await self.cache.complete(lookups)
+        scores = await self._score(lookups, order, late - to_choose)
         scored = time.perf_counter()
         finish = partial(self._finish, begun, scores, order)
         done = await self.in_thread(size, _timed, self._choosing, size, finish)
@@ -116,7 +126,7 @@ class Scheduler:
 
     async def _begin_all(
         self, passages: Sequence[Passage], order: Order, size: int
-    ) -> list[Compressed | Draft]:
+    ) -> list[Compressed | Lookup]:
         gone = threading.Event()
         try:
             begin = partial(self._begin, passages, order, gone)
@@ -126,11 +136,11 @@ class Scheduler:
 
     def _begin(
         self, passages: Sequence[Passage], order: Order, gone: threading.Event
-    ) -> list[Compressed | Draft]:
+    ) -> list[Compressed | Lookup]:
         # Cut short, nobody is there any more to see it.
         return [self._begin_one(passage, order) for passage in passages if not gone.is_set()]
 
-    def _begin_one(self, passage: Passage, order: Order) -> Compressed | Draft:
+    def _begin_one(self, passage: Passage, order: Order) -> Compressed | Lookup:
         text = passage.text
         tokens = encoding(order.encoding).count(text)
         reason = passage.reason
@@ -139,14 +149,20 @@ class Scheduler:
         job = Job.of(passage, order.rules, order.rate_for(tokens), order.target_tokens)
         if reason:
             return as_it_came(job, encoding(order.encoding), reason)
-        return self.compressor.settle(job, order.encoding) or Draft.of(job, self.compressor.reader)
+        early = self.compressor.settle(job, order.encoding)
+        if early is not None:
+            return early
+        draft = Draft.of(job, self.compressor.reader)
+        return self.cache.look_up(draft, order.tenant) if self.cache else Lookup.nothing(draft)
 
     async def _score(
-        self, drafts: Sequence[Draft], order: Order, late: float
+        self, lookups: Sequence[Lookup], order: Order, late: float
     ) -> list[list[Floats]]:
-        windows = [draft.ids(window) for draft in drafts for window in draft.windows]
+        """For each look-up the scores of its windows that are not known, token by token."""
+        unknown = [lookup.windows for lookup in lookups]
+        windows = [ids for part in unknown for ids in part]
         if not windows:
-            return [[] for _ in drafts]
+            return [[] for _ in lookups]
         loop = asyncio.get_running_loop()
         ready = asyncio.Event()
 
@@ -171,18 +187,24 @@ class Scheduler:
                 f"the classifier failed: {type(work.error).__name__}"
             ) from work.error
         flat = iter(cast("list[Floats]", work.scores))
-        return [[next(flat) for _ in draft.windows] for draft in drafts]
+        return [[next(flat) for _ in part] for part in unknown]
 
     def _finish(
-        self, begun: list[Compressed | Draft], scores: list[list[Floats]], order: Order
+        self, begun: list[Compressed | Lookup], scores: list[list[Floats]], order: Order
     ) -> list[Compressed]:
         left = iter(scores)
         return [
-            self.compressor.finish(item, next(left), order.encoding)
-            if isinstance(item, Draft)
-            else item
+            self._finish_one(item, next(left), order) if isinstance(item, Lookup) else item
             for item in begun
         ]
+
+    def _finish_one(self, lookup: Lookup, scores: list[Floats], order: Order) -> Compressed:
+        state = lookup.state
+        fresh = lookup.scored(scores)
+        if self.cache is not None:
+            self.cache.remember(fresh)
+        result = self.compressor.finish(lookup.draft, lookup.packed, order.encoding)
+        return replace(result, cache=state)
 
     async def in_thread(self, size: int, function: Callable[[*Args], T], *args: *Args) -> T:
         """The function's result; it runs in one of the threads that prepare texts of such a size.
@@ -195,6 +217,8 @@ class Scheduler:
         """Stop the threads."""
         self._queue.close()
         self._hands.close()
+        if self.cache is not None:
+            self.cache.close()
 
 
 def _timed(pace: Pace, size: int, work: Callable[[], T]) -> T:

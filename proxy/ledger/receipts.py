@@ -48,6 +48,9 @@ class Receipt:
     """HTTP status of the answer; None while there is none."""
     error: str = ""
     """Code of the error of ours that the request ended in."""
+    cache: str = "off"
+    """Whether scores came from the cache: ``hit``, ``partial``, ``miss``, or ``off`` where none
+    were asked for."""
 
     @property
     def saved(self) -> int:

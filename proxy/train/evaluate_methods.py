@@ -164,7 +164,7 @@ def by_classifier(model: str, name: str = "", precision: str = "auto") -> Scored
             ids = [draft.ids(window) for draft in drafts for window in draft.windows]
             scores = compressor.pool.map(compressor.score, ids)
             for draft in drafts:
-                yield draft.word_scores([next(scores) for _ in draft.windows])
+                yield draft.word_scores([draft.levels(w, next(scores)) for w in draft.windows])
 
     return Scored(name or Path(model).name, compressor.scorer.fingerprint, score_all)
 
