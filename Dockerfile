@@ -8,9 +8,9 @@ RUN python -m venv /opt/precis && /opt/precis/bin/pip install --no-cache-dir .
 FROM python:3.11-slim
 COPY --from=build /opt/precis /opt/precis
 COPY config.yaml /etc/precis/config.yaml
-RUN useradd --system --no-create-home precis
+RUN useradd --system --no-create-home precis && install -d -o precis /var/cache/precis
 USER precis
-ENV PATH=/opt/precis/bin:$PATH
+ENV PATH=/opt/precis/bin:$PATH XDG_CACHE_HOME=/var/cache
 EXPOSE 8484
 HEALTHCHECK --interval=10s --timeout=3s --start-period=10s \
     CMD ["python", "-c", "import urllib.request as r; r.urlopen('http://127.0.0.1:8484/health/readiness', timeout=2)"]

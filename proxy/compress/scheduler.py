@@ -18,7 +18,7 @@ from proxy.compress.draft import Draft, Job, as_it_came
 from proxy.compress.hands import Hands
 from proxy.compress.pace import Pace
 from proxy.compress.queue import WindowQueue, Work
-from proxy.compress.score_cache import Lookup, ScoreCache
+from proxy.compress.score_cache import Gaps, Lookup, ScoreCache
 from proxy.compress.scorer import Floats
 from proxy.errors import CompressionError, DeadlineExceeded, LimitError, PrecisError
 from proxy.tokens import encoding
@@ -159,17 +159,16 @@ class Scheduler:
         self, lookups: Sequence[Lookup], order: Order, late: float
     ) -> list[list[Floats]]:
         """For each look-up the scores of its windows that are not known, token by token."""
-        unknown = [lookup.windows for lookup in lookups]
-        windows = [ids for part in unknown for ids in part]
-        if not windows:
-            return [[] for _ in lookups]
+        gaps = Gaps.of(lookups)
+        if not gaps.windows:
+            return gaps.spread(())
         loop = asyncio.get_running_loop()
         ready = asyncio.Event()
 
         def done() -> None:
             loop.call_soon_threadsafe(ready.set)
 
-        work = Work(order.tenant, windows, done)
+        work = Work(order.tenant, gaps.windows, done)
         if self._queue.waiting_tokens + work.waiting > self._max_queue_tokens:
             raise LimitError(
                 "too many tokens wait for compression; try again later or raise "
@@ -186,8 +185,7 @@ class Scheduler:
             raise CompressionError(
                 f"the classifier failed: {type(work.error).__name__}"
             ) from work.error
-        flat = iter(cast("list[Floats]", work.scores))
-        return [[next(flat) for _ in part] for part in unknown]
+        return gaps.spread(cast("list[Floats]", work.scores))
 
     def _finish(
         self, begun: list[Compressed | Lookup], scores: list[list[Floats]], order: Order

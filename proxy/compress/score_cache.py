@@ -44,11 +44,6 @@ class Lookup:
         return [index for index, packed in enumerate(self.found) if packed is None]
 
     @property
-    def windows(self) -> list[Ints]:
-        """Token ids of the windows whose scores are not known."""
-        return [self.draft.ids(self.draft.windows[index]) for index in self.missing]
-
-    @property
     def state(self) -> str:
         """``hit``, ``partial`` or ``miss`` as it stands now; ``off`` if nothing is looked up."""
         if not self.keys:
@@ -59,7 +54,7 @@ class Lookup:
         return "hit"
 
     def scored(self, scores: Sequence[Floats]) -> dict[bytes, bytes]:
-        """Fill the gaps from the scores of ``windows``; returns what is new, by key."""
+        """Fill the gaps from the scores of their tokens; returns what is new, by key."""
         missing = self.missing
         for index, tokens in zip(missing, scores, strict=True):
             self.found[index] = self.draft.levels(self.draft.windows[index], tokens)
@@ -75,6 +70,41 @@ class Lookup:
         if packed is None:
             raise ValueError("a window has not been scored yet")
         return packed
+
+
+@dataclass(frozen=True)
+class Gaps:
+    """The windows of one request that have to be scored, each once however often it stands there.
+
+    Without keys nobody knows which are the same, and all are scored.
+    """
+
+    windows: list[Ints]
+    """Token ids of each."""
+    places: list[list[int]]
+    """For each look-up, in the order of its ``missing``, which of the windows it is."""
+
+    @classmethod
+    def of(cls, lookups: Sequence[Lookup]) -> Self:
+        """What is missing in them."""
+        windows: list[Ints] = []
+        seen: dict[bytes, int] = {}
+        places: list[list[int]] = []
+        for lookup in lookups:
+            places.append([])
+            for index in lookup.missing:
+                place = seen.get(lookup.keys[index]) if lookup.keys else None
+                if place is None:
+                    place = len(windows)
+                    windows.append(lookup.draft.ids(lookup.draft.windows[index]))
+                    if lookup.keys:
+                        seen[lookup.keys[index]] = place
+                places[-1].append(place)
+        return cls(windows, places)
+
+    def spread(self, scores: Sequence[Floats]) -> list[list[Floats]]:
+        """For each look-up the scores of its missing windows."""
+        return [[scores[place] for place in part] for part in self.places]
 
 
 class ScoreCache:

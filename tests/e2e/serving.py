@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 import subprocess
 import sys
@@ -93,7 +94,11 @@ def serving(config: Mapping[str, Any], folder: Path) -> Iterator[Served]:
     file, log = folder / "config.yaml", folder / "log"
     file.write_text(yaml.safe_dump(dict(config), sort_keys=False))
     command = [*COMMAND, "serve", "--config", str(file), "--port", "0"]
-    with log.open("wb") as out, subprocess.Popen(command, cwd=ROOT, stderr=out) as process:
+    environ = {**os.environ, "XDG_CACHE_HOME": str(folder)}
+    with (
+        log.open("wb") as out,
+        subprocess.Popen(command, cwd=ROOT, stderr=out, env=environ) as process,
+    ):
         try:
             found = until(lambda: _LISTENS.search(log.read_text()) or process.poll())
             assert isinstance(found, re.Match), log.read_text()
