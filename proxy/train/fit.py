@@ -6,14 +6,14 @@ that both ``compressor.model`` and llmlingua load. What its authors' script got 
 does not: it trains on the text that inference sees, masks padding and special tokens out of the
 loss, clips gradients after ``backward``, and splits by document.
 
-One process on whatever device there is; ``accelerate launch`` runs it on several.
+One process on whatever device there is; ``accelerate launch -m proxy.train.fit ARGUMENTS`` runs it
+on several.
 """
 
 from __future__ import annotations
 
 import copy
-import json
-import time
+from collections.abc import Callable
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
@@ -21,13 +21,18 @@ from typing import Any
 import numpy as np
 import torch
 from accelerate import Accelerator
+from rich.console import Console
 from torch.nn.functional import cross_entropy
 from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 from transformers import AutoModelForTokenClassification, AutoTokenizer
 
 from proxy.errors import ConfigError
-from proxy.train import fit_report
-from proxy.train.fit_rows import Windows, batches, read, windows_of
+from proxy.train import fit_report, fit_state
+from proxy.train.distill_console import progress
+from proxy.train.fit_rows import Windows, balance, batches, labels_mean, read, windows_of
+
+LOOK = 20
+"""Steps whose mean loss is one point of the picture."""
 
 
 @dataclass(frozen=True)
@@ -63,19 +68,21 @@ class Settings:
     source_weights: dict[str, float] = field(default_factory=dict)
     """Weight of a source's windows in the loss."""
     keep_weight: float = 1.0
-    """Weight of the keep side of the loss against the drop side."""
+    """Weight of the keep side of the loss against the drop side; 0 to balance the classes."""
     max_words: int = 0
     """Stop reading after so many words; 0 for all."""
     rate: float = 0.33
     """Rate at which the best checkpoint is chosen."""
     bf16: bool = False
-    """Half precision, for a GPU."""
+    """Half precision: on a GPU, or a CPU with bf16 of its own (AMX)."""
     seed: int = 0
     """Of the head, the split and the order."""
     threads: int = 0
     """Threads on a CPU; 0 for torch's choice. One is faster where other work goes on."""
+    save_steps: int = 500
+    """Save where the run stands after so many steps, as after each epoch; 0 for epochs only."""
     resume: bool = False
-    """Go on after the last finished epoch of a run into the same directory."""
+    """Go on where a run into the same directory stands, if there is one."""
 
 
 def loss_of(
@@ -100,12 +107,23 @@ def load_encoder(settings: Settings) -> Any:
         id2label={0: "drop", 1: "keep"},
         label2id={"drop": 0, "keep": 1},
         attn_implementation="sdpa",
+        trust_remote_code=False,
     )
     if settings.layers:
-        layers = model.base_model.encoder.layer
-        model.base_model.encoder.layer = layers[: settings.layers]
-        model.config.num_hidden_layers = settings.layers
+        cut_layers(model, settings.layers)
     return model
+
+
+def cut_layers(model: Any, count: int) -> None:
+    """Leaves the first ``count`` layers, wherever the family keeps them."""
+    whole = model.config.num_hidden_layers
+    for module in model.base_model.modules():
+        for name, part in module.named_children():
+            if isinstance(part, torch.nn.ModuleList) and len(part) == whole:
+                setattr(module, name, part[:count])
+                model.config.num_hidden_layers = count
+                return
+    raise ConfigError([f"--layers: {type(model).__name__} has no list of {whole} layers to cut"])
 
 
 class Run:
@@ -118,22 +136,14 @@ class Run:
         self.settings = settings
         self.accelerator = Accelerator(mixed_precision="bf16" if settings.bf16 else "no")
         self.tokenizer = AutoTokenizer.from_pretrained(str(settings.encoder))
-        rows = read(settings)
-        for part, remedy in zip(rows, ("lower", "raise"), strict=True):
-            if not part:
-                raise ConfigError(
-                    [f"{settings.rows}: a side of the split is empty; {remedy} --held-out"]
-                )
-        self.train, self.valid = (windows_of(part, self._fast(), settings) for part in rows)
-        processes = self.accelerator.num_processes
-        self.epoch_steps = max(1, -(-len(self.train) // settings.batch) // processes)
+        self.train, self.valid = self._read()
+        self.keep_weight = settings.keep_weight or balance(self.train)
+        self.epoch_steps = self._epoch_steps()
         model = load_encoder(settings)
         optimizer = torch.optim.AdamW(
             model.parameters(), lr=settings.lr, weight_decay=settings.weight_decay
         )
-        moving_mean: Any = get_ema_multi_avg_fn
-        average = AveragedModel(model, multi_avg_fn=moving_mean(settings.average))
-        self.average = average.to(self.accelerator.device)
+        self.average = self._moving_mean(model) if settings.average else None
         self.model, self.optimizer = self.accelerator.prepare(model, optimizer)
         self.schedule = torch.optim.lr_scheduler.OneCycleLR(
             optimizer,
@@ -143,14 +153,36 @@ class Run:
         )
         self.step, self.epoch, self.best = 0, 0, -1.0
         self.history: list[dict[str, Any]] = []
-        self.started, self.first = time.time(), 0
+        self._losses: list[torch.Tensor] = []
+        """Of the steps since the last look, left on the device: reading one waits for it."""
 
-    def _fast(self) -> Any:
+    def _read(self) -> tuple[Windows, Windows]:
+        settings = self.settings
+        rows = read(settings)
+        for part, remedy in zip(rows, ("lower", "raise"), strict=True):
+            if not part:
+                raise ConfigError(
+                    [f"{settings.rows}: a side of the split is empty; {remedy} --held-out"]
+                )
         # A copy: what is saved beside the weights keeps its own truncation and padding.
         fast = copy.deepcopy(self.tokenizer.backend_tokenizer)
         fast.no_truncation()
         fast.no_padding()
-        return fast
+        train, valid = (windows_of(part, fast, settings) for part in rows)
+        return train, valid
+
+    def _epoch_steps(self) -> int:
+        """Steps of one process in an epoch: as many for all, or some would wait for ever."""
+        steps = -(-len(self.train) // self.settings.batch)
+        processes = int(self.accelerator.num_processes)
+        if steps < processes:
+            raise ConfigError([f"{steps} batches for {processes} processes; lower --batch"])
+        return steps // processes
+
+    def _moving_mean(self, model: Any) -> AveragedModel:
+        moving_mean: Any = get_ema_multi_avg_fn
+        average = AveragedModel(model, multi_avg_fn=moving_mean(self.settings.average))
+        return average.to(self.accelerator.device)
 
     def forward(self, model: Any, windows: Windows, index: torch.Tensor) -> tuple[Any, Any, Any]:
         """Logits, labels and weights of some windows, cut to the longest of them."""
@@ -159,34 +191,35 @@ class Run:
         logits = model(input_ids=ids, attention_mask=mask).logits
         return logits, labels, windows.weights[index].to(device)
 
-    def train_epoch(self) -> None:
-        """One pass; each process takes its share of the batches."""
+    def train_epoch(self, tell: Callable[[], None] = lambda: None) -> None:
+        """One pass, or what is left of it; each process takes its share of the batches."""
         self.model.train()
-        accelerator, settings = self.accelerator, self.settings
-        mine = list(batches(self.train, settings, self.epoch))[accelerator.process_index :]
-        for index in mine[:: accelerator.num_processes][: self.epoch_steps]:
-            logits, labels, weights = self.forward(self.model, self.train, index)
-            loss = loss_of(logits, labels, weights, settings.keep_weight)
-            self.optimizer.zero_grad()
-            accelerator.backward(loss)
-            accelerator.clip_grad_norm_(self.model.parameters(), settings.clip)
-            self.optimizer.step()
-            self.schedule.step()
-            self.step += 1
-            if settings.average:
-                self.average.update_parameters(accelerator.unwrap_model(self.model))
-            self._tell(float(loss.detach()))
+        accelerator = self.accelerator
+        mine = list(batches(self.train, self.settings, self.epoch))[accelerator.process_index :]
+        mine = mine[:: accelerator.num_processes][: self.epoch_steps]
+        for index in mine[self.step - self.epoch * self.epoch_steps :]:
+            self.train_step(index)
+            if self.step % LOOK == 0 or self.step % self.epoch_steps == 0:
+                loss = float(torch.stack(self._losses).mean())
+                self.history.append({"step": self.step, "train_loss": loss})
+                self._losses.clear()
+            if self.settings.save_steps and self.step % self.settings.save_steps == 0:
+                self.save_state()
+            tell()
 
-    def _tell(self, loss: float) -> None:
-        steps = self.settings.epochs * self.epoch_steps
-        if self.step % 20 and self.step != steps:
-            return
-        self.history.append({"step": self.step, "train_loss": loss})
-        each = (time.time() - self.started) / (self.step - self.first)
-        left = each * (steps - self.step)
-        self.accelerator.print(
-            f"step {self.step}/{steps} loss {loss:.4f}, {left / 60:.0f} min left", flush=True
-        )
+    def train_step(self, index: torch.Tensor) -> None:
+        """One step down the gradient of some windows."""
+        logits, labels, weights = self.forward(self.model, self.train, index)
+        loss = loss_of(logits, labels, weights, self.keep_weight)
+        self.optimizer.zero_grad()
+        self.accelerator.backward(loss)
+        self.accelerator.clip_grad_norm_(self.model.parameters(), self.settings.clip)
+        self.optimizer.step()
+        self.schedule.step()
+        self.step += 1
+        self._losses.append(loss.detach())
+        if self.average is not None:
+            self.average.update_parameters(self.accelerator.unwrap_model(self.model))
 
     @torch.inference_mode()
     def validate(self) -> fit_report.Score:
@@ -196,7 +229,7 @@ class Run:
         windows = []
         for index in batches(self.valid, self.settings, 0):
             logits, labels, weights = self.forward(model, self.valid, index)
-            losses.append(float(loss_of(logits, labels, weights)))
+            losses.append(float(loss_of(logits, labels, weights, self.keep_weight)))
             keep = logits.float().softmax(-1)[..., 1].cpu().numpy()
             for one, other in zip(keep, labels.cpu().numpy(), strict=True):
                 windows.append((one[other >= 0], other[other >= 0]))
@@ -204,68 +237,72 @@ class Run:
 
     def chosen(self) -> Any:
         """The running mean of the weights if there is one, else the weights."""
-        unwrapped = self.accelerator.unwrap_model(self.model)
-        return self.average.module if self.settings.average else unwrapped
+        if self.average is not None:
+            return self.average.module
+        return self.accelerator.unwrap_model(self.model)
 
     def save(self, score: fit_report.Score) -> None:
         """The weights if they are the best so far; the flags, the picture and the state always."""
         out = self.settings.out
-        if not self.accelerator.is_main_process:
-            return
-        out.mkdir(parents=True, exist_ok=True)
         if score.agreement > self.best:
             self.best = score.agreement
-            self.chosen().save_pretrained(out)
-            self.tokenizer.save_pretrained(out)
-        flags = {
-            key: str(value) if isinstance(value, Path) else value
-            for key, value in asdict(self.settings).items()
-        }
-        text = json.dumps({**flags, "history": self.history}, indent=1)
-        (out / "fit.json").write_text(text + "\n", encoding="utf-8")
-        fit_report.plot(self.history, out / "fit.png")
-        torch.save({**self._parts(), "at": self._at()}, out / "state.tmp")
-        (out / "state.tmp").replace(out / "state.pt")
+            if self.accelerator.is_main_process:
+                self.chosen().save_pretrained(out)
+                self.tokenizer.save_pretrained(out)
+        if self.accelerator.is_main_process:
+            out.mkdir(parents=True, exist_ok=True)
+            fit_report.plot(self.history, out / "fit.png")
+        self.save_state()
 
-    def _parts(self) -> dict[str, Any]:
-        return {
-            "model": self.accelerator.unwrap_model(self.model).state_dict(),
-            "average": self.average.state_dict(),
-            "optimizer": self.optimizer.state_dict(),
-            "schedule": self.schedule.state_dict(),
-        }
-
-    def _at(self) -> dict[str, Any]:
-        names = ("step", "epoch", "best", "history")
-        return {name: getattr(self, name) for name in names}
-
-    def resume(self) -> None:
-        """Goes back to the end of the last finished epoch, if there is one."""
-        file = self.settings.out / "state.pt"
-        if not file.is_file():
-            return
-        state = torch.load(file, map_location=self.accelerator.device, weights_only=True)
-        self.accelerator.unwrap_model(self.model).load_state_dict(state["model"])
-        self.average.load_state_dict(state["average"])
-        self.optimizer.load_state_dict(state["optimizer"])
-        self.schedule.load_state_dict(state["schedule"])
-        for name, value in state["at"].items():
-            setattr(self, name, value)
-        self.first = self.step
+    def save_state(self) -> None:
+        """Where the run stands; written by the first process alone, as all stand at the same."""
+        if self.accelerator.is_main_process:
+            fit_state.save(self)
 
 
-def main(settings: Settings) -> float:
+def main(settings: Settings, console: Console | None = None) -> float:
     """Trains and saves; returns the best agreement on held-out documents."""
     run = Run(settings)
-    run.accelerator.print(f"{len(run.train)} windows to train on, {len(run.valid)} held out")
-    if settings.resume:
-        run.resume()
-    while run.epoch < settings.epochs:
-        run.train_epoch()
-        run.epoch += 1
-        score = run.validate()
-        run.history.append({"step": run.step, **asdict(score)})
-        run.accelerator.print(f"epoch {run.epoch}: {score}", flush=True)
-        run.save(score)
-        run.accelerator.wait_for_everyone()
+    first = run.accelerator.is_main_process
+    console = (console or Console(stderr=True)) if first else Console(quiet=True)
+    console.print(narrate(run), highlight=False)
+    if settings.resume and fit_state.load(run):
+        console.print(f"going on at step {run.step}, epoch {run.epoch + 1}", highlight=False)
+    with progress(console) as bar:
+        total = settings.epochs * run.epoch_steps
+        task = bar.add_task("fit", total=total, completed=run.step, note="")
+
+        def tell() -> None:
+            losses = [row["train_loss"] for row in run.history if "train_loss" in row]
+            bar.update(task, completed=run.step, note=f"loss {losses[-1]:.4f}" if losses else "")
+
+        while run.epoch < settings.epochs:
+            run.train_epoch(tell)
+            run.epoch += 1
+            score = run.validate()
+            run.history.append({"step": run.step, **asdict(score)})
+            console.print(f"epoch {run.epoch}: {score}", highlight=False)
+            run.save(score)
+            run.accelerator.wait_for_everyone()
+    console.print(f"best agreement {run.best:.4f}; the classifier is in {settings.out}")
     return run.best
+
+
+def narrate(run: Run) -> str:
+    """What is about to happen."""
+    settings = run.settings
+    share = labels_mean(run.train)
+    return (
+        f"{len(run.train):,} windows to train on, {len(run.valid):,} of other documents held out; "
+        f"{share:.0%} of the words' labels say keep, weighed {run.keep_weight:.2f} to 1; "
+        f"{settings.epochs * run.epoch_steps:,} steps on {run.accelerator.device}"
+        f"{' in bf16' if settings.bf16 else ''}"
+    )
+
+
+if __name__ == "__main__":
+    import typer
+
+    from proxy.train.commands import fit_command
+
+    typer.run(fit_command())

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +22,8 @@ class Score:
     precision: float
     """Over P(keep) 0.5, against labels of 0.5 and more."""
     recall: float
+    curve: tuple[tuple[float, float], ...] = field(default=(), repr=False)
+    """Recall and precision with P(keep) over 0.05, 0.10, ..., 0.95."""
 
 
 def agreement(scores: Floats, labels: Floats, rate: float) -> float:
@@ -38,33 +40,46 @@ def agreement(scores: Floats, labels: Floats, rate: float) -> float:
 def score(loss: float, windows: list[tuple[Floats, Floats]], rate: float) -> Score:
     """From each window's P(keep) and labels, of the tokens that count."""
     agreements = [agreement(scores, labels, rate) for scores, labels in windows if len(labels)]
-    scores = np.concatenate([one for one, _ in windows]) >= 0.5
-    labels = np.concatenate([other for _, other in windows]) >= 0.5
-    both = int((scores & labels).sum())
+    scores = np.concatenate([one for one, _ in windows])
+    wanted = np.concatenate([other for _, other in windows]) >= 0.5
+    recall, precision = _at(scores, wanted, 0.5)
     return Score(
         loss=loss,
         agreement=float(np.mean(agreements)),
-        precision=both / max(int(scores.sum()), 1),
-        recall=both / max(int(labels.sum()), 1),
+        precision=precision,
+        recall=recall,
+        curve=tuple(_at(scores, wanted, step / 20) for step in range(1, 20)),
     )
+
+
+def _at(scores: Floats, wanted: npt.NDArray[np.bool_], threshold: float) -> tuple[float, float]:
+    """Recall and precision of keeping what is at or over the threshold."""
+    kept = scores >= threshold
+    both = int((kept & wanted).sum())
+    return both / max(int(wanted.sum()), 1), both / max(int(kept.sum()), 1)
 
 
 def plot(history: list[dict[str, Any]], file: Path) -> None:
-    """Training loss by step; held-out loss, agreement, precision and recall by epoch."""
+    """Loss by step; agreement, precision and recall by epoch; precision against recall."""
     from matplotlib.figure import Figure
 
-    figure = Figure(figsize=(9, 3.5), layout="constrained")
-    left, right = figure.subplots(1, 2)
+    figure = Figure(figsize=(13, 3.5), layout="constrained")
+    left, middle, right = figure.subplots(1, 3)
     steps = [row for row in history if "train_loss" in row]
     looks = [row for row in history if "agreement" in row]
+    at = [row["step"] for row in looks]
     left.plot([row["step"] for row in steps], [row["train_loss"] for row in steps], label="train")
-    left.plot(
-        [row["step"] for row in looks], [row["loss"] for row in looks], "o-", label="held out"
-    )
+    left.plot(at, [row["loss"] for row in looks], "o-", label="held out")
     left.set(xlabel="step", ylabel="loss")
     for name in ("agreement", "precision", "recall"):
-        right.plot([row["step"] for row in looks], [row[name] for row in looks], "o-", label=name)
-    right.set(xlabel="step", ylim=(0, 1))
-    for axes in (left, right):
+        middle.plot(at, [row[name] for row in looks], "o-", label=name)
+    middle.set(xlabel="step", ylabel="held out", ylim=(0, 1))
+    for number, row in enumerate(looks, 1):
+        last = number == len(looks)
+        color = {} if last else {"color": "0.8"}
+        label = f"epoch {number}" if last else None
+        right.plot(*zip(*row["curve"], strict=True), ".-", label=label, **color)
+    right.set(xlabel="recall", ylabel="precision", xlim=(0, 1), ylim=(0, 1))
+    for axes in (left, middle, right):
         axes.legend()
     figure.savefig(file, dpi=110)

@@ -13,6 +13,7 @@ import torch
 from tokenizers import Tokenizer
 
 from proxy.compress.tokenize import Tokenizer as Edges
+from proxy.errors import ConfigError
 
 if TYPE_CHECKING:
     from proxy.train.fit import Settings
@@ -84,6 +85,23 @@ def windows_of(rows: list[dict[str, Any]], tokenizer: Tokenizer, settings: Setti
             weights.append(weight)
             start = end
     return _pad(ids, labels, weights, settings.window)
+
+
+def labels_mean(windows: Windows) -> float:
+    """Share of keep in the labels of the tokens that count."""
+    counted = windows.labels[windows.labels >= 0]
+    return float(counted.mean()) if len(counted) else 0.0
+
+
+def balance(windows: Windows) -> float:
+    """The weight of keep with which both classes weigh the same in the loss.
+
+    Raises ConfigError where one of them is not there.
+    """
+    share = labels_mean(windows)
+    if not 0 < share < 1:
+        raise ConfigError([f"--keep-weight 0: {share:.0%} of the labels say keep; give a weight"])
+    return (1 - share) / share
 
 
 def _pad(

@@ -2,14 +2,21 @@
 
 from __future__ import annotations
 
+import io
 import json
 import os
+import re
+import socket
+import subprocess
+import sys
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
+from rich.console import Console
 from tokenizers import Tokenizer, models, normalizers, pre_tokenizers, processors
 
 if os.environ.get("CI") != "true":  # there a missing package is a failure
@@ -17,7 +24,15 @@ if os.environ.get("CI") != "true":  # there a missing package is a failure
         pytest.importorskip(package, reason="training needs the extra [train]")
 
 import torch
-from transformers import BertConfig, BertModel, PreTrainedTokenizerFast
+from accelerate.state import AcceleratorState
+from safetensors.torch import load_file
+from transformers import (
+    AutoConfig,
+    AutoModelForTokenClassification,
+    BertConfig,
+    BertModel,
+    PreTrainedTokenizerFast,
+)
 
 from proxy.compress import Compressor
 from proxy.errors import ConfigError
@@ -74,6 +89,7 @@ def _rows(file: Path, count: int = 60) -> Path:
 def _settings(tmp_path: Path, **more: Any) -> fit.Settings:
     encoder, rows = _encoder(tmp_path / "encoder"), _rows(tmp_path / "rows.jsonl")
     toy: dict[str, Any] = {"window": 32, "epochs": 3, "batch": 8, "lr": 5e-3, "held_out": 0.2}
+    toy["threads"] = 1
     return fit.Settings(rows, encoder, tmp_path / "out", **{**toy, **more})
 
 
@@ -105,6 +121,100 @@ def test_a_resumed_run_ends_where_an_unbroken_one_does(tmp_path: Path) -> None:
     run.epoch = 1
     run.save(run.validate())
     assert fit.main(replace(broken, resume=True)) == pytest.approx(whole)
+    same_weights(settings.out, broken.out)
+
+
+def same_weights(one: Path, other: Path) -> None:
+    parts = [load_file(folder / "model.safetensors") for folder in (one, other)]
+    for name, tensor in parts[0].items():
+        torch.testing.assert_close(tensor, parts[1][name])
+
+
+def test_a_run_killed_within_an_epoch_ends_where_an_unbroken_one_does(tmp_path: Path) -> None:
+    settings = _settings(tmp_path, epochs=2, save_steps=2)
+    fit.main(settings)
+    broken = replace(settings, out=tmp_path / "broken")
+
+    def kill(run: fit.Run) -> Callable[[], None]:
+        def after() -> None:
+            if run.step == 3:
+                raise KeyboardInterrupt
+
+        return after
+
+    run = fit.Run(broken)
+    with pytest.raises(KeyboardInterrupt):
+        run.train_epoch(kill(run))
+    assert run.epoch_steps > 3
+    (broken.out / "state.tmp").write_bytes(b"half of a state")
+    said = Console(record=True, quiet=False, file=io.StringIO())
+    fit.main(replace(broken, resume=True), said)
+    assert "going on at step 2, epoch 1" in said.export_text()
+    same_weights(settings.out, broken.out)
+
+
+def test_a_run_is_not_resumed_with_other_flags(tmp_path: Path) -> None:
+    settings = _settings(tmp_path, epochs=1)
+    fit.main(settings)
+    with pytest.raises(ConfigError, match=r"--lr 0\.1 \(was 0\.005\)"):
+        fit.main(replace(settings, resume=True, lr=0.1))
+
+
+def test_bf16_works_on_a_cpu_too(tmp_path: Path) -> None:
+    AcceleratorState._reset_state(reset_partial_state=True)  # it is one for a process
+    settings = _settings(tmp_path, bf16=True)
+    assert fit.main(settings) > 0.8
+    assert load_file(settings.out / "model.safetensors")["classifier.weight"].dtype == torch.float32
+    AcceleratorState._reset_state(reset_partial_state=True)
+
+
+def test_balance_gives_both_classes_the_same_weight(tmp_path: Path) -> None:
+    run = fit.Run(_settings(tmp_path, keep_weight=0))
+    labels = run.train.labels[run.train.labels >= 0]
+    kept, dropped = float(labels.sum()), float((1 - labels).sum())
+    assert run.keep_weight * kept == pytest.approx(dropped, rel=1e-4)
+    run.train.labels.fill_(1.0)
+    with pytest.raises(ConfigError, match="100% of the labels say keep"):
+        fit_rows.balance(run.train)
+
+
+def test_two_processes_train_one_model(tmp_path: Path) -> None:
+    """As ``accelerate launch`` starts them on a machine without accelerators."""
+    settings = _settings(tmp_path)
+    flags = ["--window", "32", "--epochs", "1", "--batch", "4", "--lr", "5e-3", "--held-out", "0.2"]
+    places = [str(place) for place in (settings.rows, settings.encoder, settings.out)]
+    command = [sys.executable, "-W", "ignore", "-m", "proxy.train.fit", *places, *flags]
+    with socket.create_server(("127.0.0.1", 0)) as free:
+        port = str(free.getsockname()[1])
+    shared = {"WORLD_SIZE": "2", "MASTER_ADDR": "127.0.0.1", "MASTER_PORT": port}
+    shared |= {"ACCELERATE_USE_CPU": "true", "OMP_NUM_THREADS": "1"}
+    started = [
+        subprocess.Popen(
+            command, cwd=Path(__file__).parents[2], stderr=subprocess.PIPE, text=True,
+            env={**os.environ, **shared, "RANK": rank, "LOCAL_RANK": rank},
+        )
+        for rank in ("0", "1")
+    ]  # fmt: skip
+    said = [process.communicate(timeout=300)[1] for process in started]
+    assert [process.returncode for process in started] == [0, 0], said
+    assert [text.count("windows to train on") for text in said] == [1, 0]
+    history = json.loads((settings.out / "fit.json").read_text())["history"]
+    told = re.search(r"(\d+) windows to train on", said[0])
+    assert told
+    windows = int(told[1])
+    assert history[0]["step"] == -(-windows // 4) // 2, "each took half of the batches"
+
+
+@pytest.mark.parametrize("family", ["distilbert", "modernbert", "roberta"])
+def test_other_families_can_be_cut_to_their_first_layers(family: str) -> None:
+    kinds = {"distilbert": {"n_layers": 3, "dim": 32, "n_heads": 2, "hidden_dim": 32}}
+    sizes = {"num_hidden_layers": 3, "hidden_size": 32, "num_attention_heads": 2}
+    usual = {**sizes, "intermediate_size": 32, "vocab_size": 40, "pad_token_id": 0}
+    config = AutoConfig.for_model(family, **kinds.get(family, usual))
+    model = AutoModelForTokenClassification.from_config(config)
+    fit.cut_layers(model, 2)
+    assert model.config.num_hidden_layers == 2
+    assert model(input_ids=torch.ones(1, 5, dtype=torch.long)).logits.shape == (1, 5, 2)
 
 
 def test_the_first_layers_alone_can_be_fitted(tmp_path: Path) -> None:
