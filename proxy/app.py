@@ -13,7 +13,16 @@ from starlette.exceptions import HTTPException
 from starlette.middleware import Middleware
 from starlette.routing import Route
 
-from proxy.api import chat, compress, models, operations, passthrough
+from proxy.api import (
+    chat,
+    completions,
+    compress,
+    messages,
+    models,
+    operations,
+    passthrough,
+    responses,
+)
 from proxy.api.errors import on_http_error, on_precis_error
 from proxy.api.parts import Parts, encoding_of_entry
 from proxy.api.shield import Shield
@@ -28,13 +37,26 @@ from proxy.tenants import Tenants
 from proxy.tokens import DEFAULT_ENCODING
 from proxy.upstream import Pool
 
-# With a slash at its end it would be passed through, past the policies.
+# With a slash at its end each would be passed through, past the policies.
 _CHAT = [f"{base}/chat/completions{end}" for base in ("/v1", "") for end in ("", "/")]
+_SURFACES = {
+    "/v1/completions": completions.completions,
+    "/v1/responses": responses.responses,
+    "/v1/messages": messages.messages,
+    "/v1/messages/count_tokens": messages.count_tokens,
+    "/v1/compress": compress.compress_messages,
+}
 _ALL = ["GET", "POST", "PUT", "PATCH", "DELETE"]
 
 ROUTES = [
     *(Route(path, chat.chat_completions, methods=["POST"]) for path in _CHAT),
-    Route("/v1/compress", compress.compress_messages, methods=["POST"]),
+    *(
+        Route(path + end, endpoint, methods=["POST"])
+        for path, endpoint in _SURFACES.items()
+        for end in ("", "/")
+    ),
+    # What a provider has stored is listed there.
+    *(Route(path, passthrough.pass_through, methods=["GET"]) for path in _CHAT),
     Route("/v1/models", models.list_models, methods=["GET"]),
     Route("/v1/models/{id:path}", models.get_model, methods=["GET"]),
     Route("/v1/receipts/{id}", operations.receipt, methods=["GET"]),
@@ -43,7 +65,11 @@ ROUTES = [
     Route("/metrics", operations.metrics, methods=["GET"]),
     # Our own paths take no other method: without this they would fall through to the upstream.
     *(Route(path, passthrough.wrong_method, methods=_ALL) for path in _CHAT),
-    Route("/v1/compress", passthrough.wrong_method, methods=_ALL),
+    *(
+        Route(path + end, passthrough.wrong_method, methods=_ALL)
+        for path in _SURFACES
+        for end in ("", "/")
+    ),
     Route("/v1/models", passthrough.wrong_method, methods=_ALL),
     Route("/v1/models/{id:path}", passthrough.wrong_method, methods=_ALL),
     Route("/v1/receipts/{id}", passthrough.wrong_method, methods=_ALL),

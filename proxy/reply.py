@@ -33,6 +33,12 @@ def decision_headers(receipt: Receipt) -> list[tuple[bytes, bytes]]:
     return [(f"x-precis-{k}".encode(), v.encode("latin-1", "replace")) for k, v in pairs.items()]
 
 
+def visit_headers(request_id: str, overhead_ms: float) -> list[tuple[bytes, bytes]]:
+    """The ``x-precis-`` headers of an answer for which nothing had to be decided."""
+    ours = {"request-id": request_id, "overhead-ms": f"{overhead_ms:.2f}"}
+    return [(f"x-precis-{k}".encode(), v.encode()) for k, v in ours.items()]
+
+
 class Relay(Response):
     """Sends an upstream's answer on, chunk by chunk, and tells the ledger when it has ended."""
 

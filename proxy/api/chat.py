@@ -6,18 +6,21 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from proxy.api.forward import call_for, send
-from proxy.api.parts import encoding_of, read_body, visit
+from proxy.api.parts import Visit, encoding_of, read_body, visit
 from proxy.api.steps import close, compress, passages_of, route_of, settle
-from proxy.messages.body import parse
+from proxy.messages.body import Chat, parse
 from proxy.reply import Relay, decision_headers
 
 
 async def chat_completions(request: Request) -> Response:
     """``POST /v1/chat/completions``, streaming or not."""
     now = visit(request)  # who is it?
-    parts = now.parts
-    chat = parse(await read_body(now))
+    return await complete(now, parse(await read_body(now)), "/chat/completions")
 
+
+async def complete(now: Visit, chat: Chat, path: str) -> Response:
+    """The same for every shape of request; ``path`` is the upstream's, below its base."""
+    parts = now.parts
     if now.tenant:
         now.tenant.may_use(chat.model)
     parts.entries.find(chat.model, now.tenant)  # is there such a model?
@@ -28,6 +31,6 @@ async def chat_completions(request: Request) -> Response:
     compressed = await compress(now, route, passages, encoding)  # verified, or left as it was
     outcome = settle(now, route, chat.model, passages, compressed, encoding)
 
-    answer = await send(now, call_for(now, chat, outcome.texts))
+    answer = await send(now, call_for(now, chat, path, outcome.texts))
     receipt = outcome.receipt.after(now.overhead_ms())
     return Relay(answer, decision_headers(receipt), close(now, receipt, answer.status))

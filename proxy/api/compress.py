@@ -10,7 +10,8 @@ from starlette.responses import Response
 
 from proxy.api.parts import encoding_of, read_body, visit
 from proxy.api.steps import close, compress, passages_of, route_of, settle
-from proxy.messages.body import Chat, parse
+from proxy.messages.any_shape import parse_any
+from proxy.messages.body import Chat
 from proxy.reply import decision_headers
 from proxy.tokens import encoding
 
@@ -18,13 +19,13 @@ from proxy.tokens import encoding
 async def compress_messages(request: Request) -> Response:
     """Answers with the messages as they would have been sent, and what that saves.
 
-    The model only chooses the route and the encoding; it need not be in ``model_list``, since the
-    caller sends the request itself.
+    The model only chooses the route and the encoding; it need not be in ``model_list``, nor be
+    there at all, since the caller sends the request itself.
     """
     now = visit(request)
     parts = now.parts
-    chat = parse(await read_body(now))
-    if now.tenant:
+    chat = parse_any(await read_body(now))
+    if now.tenant and chat.model:
         now.tenant.may_use(chat.model)
     encoding_name = encoding_of(parts, chat.model)
     route = await route_of(now, chat)
@@ -39,7 +40,7 @@ async def compress_messages(request: Request) -> Response:
         before = await asyncio.to_thread(_count, chat, encoding_name)
     # In shadow mode the messages go back as they came, so here nothing is saved.
     after = receipt.tokens_after if outcome.texts and receipt.tokens_after is not None else before
-    sent = parse(chat.render(outcome.texts))
+    sent = parse_any(chat.render(outcome.texts))
     start, end = sent.source.span(sent.fields["messages"])
     body = msgspec.json.encode(
         {

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import structlog
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
@@ -33,7 +35,28 @@ async def on_precis_error(request: Request, exc: Exception) -> Response:
         failed = visit.receipt.after(visit.overhead_ms())
         parts.receipts.add(failed.answered(exc.status, 1000 * visit.upstream, exc.code))
     headers = {"x-precis-request-id": request_id}
-    return JSONResponse(exc.body(), status_code=exc.status, headers=headers)
+    body = exc.body()
+    if request.url.path.startswith("/v1/messages"):
+        body = for_anthropic(body, exc.status)
+    return JSONResponse(body, status_code=exc.status, headers=headers)
+
+
+_ANTHROPIC = {
+    400: "invalid_request_error",
+    401: "authentication_error",
+    403: "permission_error",
+    404: "not_found_error",
+    405: "invalid_request_error",
+    413: "request_too_large",
+    429: "rate_limit_error",
+    504: "timeout_error",
+}
+
+
+def for_anthropic(body: dict[str, Any], status: int) -> dict[str, Any]:
+    """The same error as Anthropic's clients know it, and still as OpenAI's do."""
+    error = body["error"] | {"type": _ANTHROPIC.get(status, "api_error")}
+    return {"type": "error", "error": error}
 
 
 async def on_http_error(request: Request, exc: Exception) -> Response:

@@ -39,11 +39,13 @@ def path_for(request: Request) -> str:
     return path.removeprefix("/v1")
 
 
-def call_for(visit: Visit, chat: Chat, texts: Mapping[tuple[int, int | None], str]) -> Call:
-    """The chat with its new texts, ready for whichever model entry takes it."""
+def call_for(
+    visit: Visit, chat: Chat, path: str, texts: Mapping[tuple[int, int | None], str]
+) -> Call:
+    """The request with its new texts, ready for whichever model entry takes it."""
     return Call(
         method="POST",
-        path="/chat/completions",
+        path=path,
         query=visit.request.url.query,
         headers=headers_for(visit),
         body=chat.body,

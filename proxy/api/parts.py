@@ -88,7 +88,7 @@ def visit(request: Request) -> Visit:
     request.state.visit = begun
     headers = request.headers
     begun.tenant = begun.parts.tenants.authenticate(
-        headers.get("authorization"), headers.get("api-key")
+        headers.get("authorization"), headers.get("api-key"), headers.get("x-api-key")
     )
     return begun
 

@@ -13,7 +13,7 @@ from starlette.responses import Response
 
 from proxy.api.forward import headers_for, path_for
 from proxy.api.parts import read_body, visit
-from proxy.reply import Relay
+from proxy.reply import Relay, visit_headers
 from proxy.upstream import Call
 
 
@@ -57,14 +57,16 @@ async def pass_through(request: Request) -> Response:
     started = time.perf_counter()
     answer = await now.parts.pool.forward(call)
     now.upstream = time.perf_counter() - started
-    ours = {"request-id": now.id, "overhead-ms": f"{now.overhead_ms():.2f}"}
-    return Relay(answer, [(f"x-precis-{k}".encode(), v.encode()) for k, v in ours.items()])
+    return Relay(answer, visit_headers(now.id, now.overhead_ms()))
 
 
 async def wrong_method(request: Request) -> Response:
     """Answers 405, as the router does: one of our own paths, with a method it does not have."""
     path = request.url.path.rstrip("/")
-    allowed = "POST" if path.endswith(("/completions", "/compress")) else "GET"
+    if path.endswith("/chat/completions"):
+        allowed = "GET, POST"
+    else:
+        allowed = "GET" if path.startswith(("/v1/models", "/v1/receipts")) else "POST"
     raise HTTPException(405, headers={"Allow": allowed})
 
 

@@ -18,7 +18,7 @@ from msgspec import Raw
 from proxy.messages.source import (
     MAX_DEPTH,
     Source,
-    check_depth,
+    check_depths,
     encode,
     kind_of,
     model_of,
@@ -32,12 +32,17 @@ from proxy.messages.source import (
 __all__ = ["MAX_DEPTH", "Chat", "Message", "Text", "parse"]
 
 _ROLES = {b'"%b"' % role.encode(): role for role in ("system", "user", "assistant", "tool")}
+_TEXT = b'"text"'
 _NONE: Mapping[str, Any] = MappingProxyType({})
+
+
+SYSTEM = -1
+"""The index of a system prompt that is a field of its own; it is before all messages."""
 
 
 @dataclass(frozen=True)
 class Text:
-    """One text of a message: its content, or one of its ``text`` parts."""
+    """One text of a message: its content, or one of its parts."""
 
     part: int | None
     """Index in the message's list of parts; ``None`` where the content is a plain string."""
@@ -52,8 +57,13 @@ class Text:
 
 @dataclass(frozen=True)
 class Message:
-    """One message: its role, its texts, and all its fields as they came."""
+    """The texts of one role in one message, and all the message's fields as they came.
 
+    A message of Anthropic's shape that holds results of tools is several of these.
+    """
+
+    index: int
+    """In the request's list of messages; ``SYSTEM`` for a prompt that stands outside of it."""
     role: str
     texts: tuple[Text, ...]
     fields: Mapping[str, Raw] = field(repr=False)
@@ -61,7 +71,7 @@ class Message:
 
 @dataclass(frozen=True)
 class Chat:
-    """A chat-completions request. ``fields`` are its top-level fields as they came."""
+    """A request with its messages. ``fields`` are its top-level fields as they came."""
 
     model: str
     stream: bool
@@ -77,7 +87,7 @@ class Chat:
     @cached_property
     def texts(self) -> Mapping[tuple[int, int | None], Text]:
         """Every text by (index of the message, index of the part or ``None``)."""
-        return {(i, t.part): t for i, m in enumerate(self.messages) for t in m.texts}
+        return {(m.index, t.part): t for m in self.messages for t in m.texts}
 
     def render(
         self,
@@ -114,62 +124,87 @@ def parse(body: bytes) -> Chat:
     Fields that are not needed here are not judged: they are the upstream's business.
     """
     source, fields = read(body)
-    model = model_of(source, fields)
-    stream = stream_of(fields)
+    model, stream = model_of(source, fields), stream_of(fields)
     messages = _messages(source, fields)
-    for name, raw in fields.items():
-        if name != "messages":
-            check_depth(raw, name)
+    check_depths(fields, but="messages")
     return Chat(model, stream, messages, fields, source)
 
 
 def _messages(source: Source, fields: Mapping[str, Raw]) -> tuple[Message, ...]:
+    messages = enumerate(messages_in(fields))
+    return tuple(_message(source, i, message) for i, message in messages)
+
+
+def messages_in(fields: Mapping[str, Raw]) -> list[dict[str, Raw]]:
+    """The messages of a request, at least one. Raises BadRequest."""
     if "messages" not in fields:
         refuse("'messages' is missing; send a list of messages.", "messages", "missing_field")
     messages = objects(fields["messages"], "messages")
     if not messages:
         refuse("'messages' is empty; send at least one.", "messages", "empty_array")
-    return tuple(_message(source, i, message) for i, message in enumerate(messages))
+    return messages
 
 
 def _message(source: Source, index: int, fields: Mapping[str, Raw]) -> Message:
     where = f"messages.{index}"
-    for name, raw in fields.items():
-        if name != "content":
-            check_depth(raw, f"{where}.{name}")
+    check_depths(fields, where, but="content")
+    role = role_of(source, fields, where)
+    content = fields.get("content")
+    texts = texts_in(source, content, f"{where}.content", _TEXT) if content is not None else ()
+    return Message(index, role, texts, fields)
+
+
+def role_of(source: Source, fields: Mapping[str, Raw], where: str) -> str:
+    """The role of the message at that place. Raises BadRequest if there is none."""
     if "role" not in fields:
         refuse(f"'{where}.role' is missing.", f"{where}.role", "missing_field")
     if kind_of(fields["role"]) != "a string":
         refuse(f"'{where}.role' must be a string.", f"{where}.role", "invalid_type")
-    texts = _texts(source, fields["content"], f"{where}.content") if "content" in fields else ()
-    role = _ROLES.get(bytes(fields["role"])) or source.string(fields["role"])
-    return Message(role, texts, fields)
+    return _ROLES.get(bytes(fields["role"])) or source.string(fields["role"])
 
 
-def _texts(source: Source, content: Raw, where: str) -> tuple[Text, ...]:
+def parts_of(content: Raw, where: str) -> list[dict[str, Raw]] | None:
+    """The parts of a content that is a list; None for a string. Raises BadRequest for others.
+
+    A ``null`` has no parts.
+    """
     kind = kind_of(content)
     if kind == "null":
-        return ()
+        return []
     if kind == "a string":
-        return (Text(None, content, source),)
+        return None
     if kind != "an array":
         refuse(
             f"'{where}' must be a string, a list of parts or null, not {kind}.",
             where,
             "invalid_type",
         )
-    parts = enumerate(objects(content, where))
-    return tuple(Text(i, p["text"], source) for i, p in parts if _is_text(p, f"{where}.{i}"))
+    return objects(content, where)
 
 
-def _is_text(part: Mapping[str, Raw], where: str) -> bool:
-    """Whether a part is a text; refuses a part without a type, and a text part without text."""
-    for name, raw in part.items():
-        check_depth(raw, f"{where}.{name}")
+def type_of(part: Mapping[str, Raw], where: str) -> bytes:
+    """The type of the part at that place, as it came, with its quotes. Raises BadRequest."""
+    check_depths(part, where)
     if "type" not in part or kind_of(part["type"]) != "a string":
         refuse(f"'{where}.type' must be a string.", f"{where}.type", "invalid_type")
-    if bytes(part["type"]) != b'"text"':
-        return False
+    return bytes(part["type"])
+
+
+def text_of(part: Mapping[str, Raw], where: str) -> Raw:
+    """The text of a part that is one. Raises BadRequest if there is none."""
     if "text" not in part or kind_of(part["text"]) != "a string":
         refuse(f"'{where}.text' must be a string.", f"{where}.text", "invalid_type")
-    return True
+    return part["text"]
+
+
+def texts_in(source: Source, content: Raw, where: str, kind: bytes) -> tuple[Text, ...]:
+    """The texts of a content: itself, or those of its parts that are of this type."""
+    parts = parts_of(content, where)
+    if parts is None:
+        return (Text(None, content, source),)
+    places = [(i, part, f"{where}.{i}") for i, part in enumerate(parts)]
+    return tuple(
+        Text(i, text_of(part, place), source)
+        for i, part, place in places
+        if type_of(part, place) == kind
+    )

@@ -28,8 +28,8 @@ _WORD = re.compile(r"\w")
 def segment(chat: Chat, policy: Policy) -> tuple[Passage, ...]:
     """One passage for each text of the request, in order, whether it may be touched or not."""
     return tuple(
-        passage(text.value, message.role, policy, message=index, part=text.part)
-        for index, message in enumerate(chat.messages)
+        passage(text.value, message.role, policy, message=message.index, part=text.part)
+        for message in chat.messages
         for text in message.texts
     )
 

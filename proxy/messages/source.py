@@ -126,6 +126,14 @@ def objects(raw: Raw, where: str) -> list[dict[str, Raw]]:
         refuse(f"'{place}' must be an object, not {kinds[at]}.", place, "invalid_type")
 
 
+def items(raw: Raw, where: str) -> list[Raw]:
+    """The items of an array, whatever they are."""
+    try:
+        return _ITEMS.decode(raw)
+    except RecursionError:
+        _refuse_depth(where)
+
+
 def _check_utf8(body: bytes) -> None:
     try:
         body.isascii() or body.decode()
@@ -133,6 +141,13 @@ def _check_utf8(body: bytes) -> None:
         raise BadRequest(
             f"The request body is not valid UTF-8 at byte {exc.start}.", code="invalid_json"
         ) from None  # the cause holds the body
+
+
+def check_depths(fields: Mapping[str, Raw], where: str = "", *, but: str = "") -> None:
+    """``check_depth`` of all fields of an object at that place, except those read on their own."""
+    for name, raw in fields.items():
+        if name != but:
+            check_depth(raw, f"{where}.{name}" if where else name)
 
 
 def check_depth(raw: Raw, where: str) -> None:

@@ -20,15 +20,17 @@ class Tenants:
             tenant = Tenant(name, settings)
             self._by_hash |= {stored: (stored, tenant) for stored in settings.keys}
 
-    def authenticate(self, authorization: str | None, api_key: str | None = None) -> Tenant | None:
-        """The tenant of ``Authorization: Bearer KEY`` or else of an ``api-key`` header's value.
+    def authenticate(self, authorization: str | None, *api_keys: str | None) -> Tenant | None:
+        """The tenant of ``Authorization: Bearer KEY`` or else of other headers' values.
+
+        ``api_keys``: what Azure's clients send as ``api-key`` and Anthropic's as ``x-api-key``.
 
         None if no tenants are configured. Raises Unauthorized (401), which never has the key.
         """
         if not self._any:
             return None
         given = False
-        for key in _keys(authorization, api_key):
+        for key in _keys(authorization, api_keys):
             given = True
             tenant = self._find(key)
             if tenant is not None:
@@ -48,12 +50,11 @@ class Tenants:
         return tenant if hmac.compare_digest(stored, digest) else None
 
 
-def _keys(authorization: str | None, api_key: str | None) -> Iterator[str]:
+def _keys(authorization: str | None, api_keys: tuple[str | None, ...]) -> Iterator[str]:
     scheme, _, credentials = (authorization or "").strip().partition(" ")
     if scheme.lower() == "bearer" and credentials.strip():
         yield credentials.strip()
-    if api_key and api_key.strip():
-        yield api_key.strip()
+    yield from (key.strip() for key in api_keys if key and key.strip())
 
 
 def _unauthorized(given: bool) -> Unauthorized:

@@ -1,4 +1,4 @@
-"""Where a model entry leads to: which kind of provider, at which address, under which model id.
+"""Where a call to a model entry goes: which kind of provider, which address, which model id.
 
 Prefixes are LiteLLM's; addresses are the providers' documented OpenAI-compatible ones. Pure.
 """
@@ -40,6 +40,9 @@ BASES: dict[str, str | None] = {
 }
 """Prefix -> base URL of an OpenAI-compatible provider; None where ``api_base`` must be given."""
 
+ANTHROPIC = "https://api.anthropic.com"
+"""Speaks its own protocol, which passes as it is; in OpenAI's it is reached through litellm."""
+
 _OPENAI_NAME = re.compile(r"(gpt|chatgpt|text-embedding|ft:gpt|o\d)[-:\w.]*$|(tts|whisper|dall-e)-")
 """Names that are OpenAI's without a prefix. Any other goes to litellm, which knows many more:
 a provider must never get another one's key because of a forgotten prefix."""
@@ -54,23 +57,33 @@ class Place:
     """The provider's own id of the model."""
     base: str = ""
     """Base URL without a slash at its end; only for ``http``."""
+    protocol: Literal["openai", "anthropic"] = "openai"
+    """Whose headers the key and the version go in."""
 
 
-def place(entry: ModelEntry) -> Place:
-    """Where the entry leads. Raises ConfigError if that can't be told from it."""
+def place(entry: ModelEntry, path: str = "/chat/completions") -> Place:
+    """Where a call of that path to the entry goes. Raises ConfigError if that can't be told."""
     params = entry.litellm_params
     try:
-        return _place(params.model, params.api_base)
+        return _place(params.model, params.api_base, is_messages(path))
     except ValueError as exc:
         where = f"model_list: {entry.model_name!r} ({params.model})"
         raise ConfigError([f"{where}: {exc}"]) from exc
 
 
+def is_messages(path: str) -> bool:
+    """Whether it is a path of Anthropic's protocol."""
+    return path.startswith("/messages")
+
+
 @functools.lru_cache(maxsize=1024)
-def _place(model: str, api_base: str | None) -> Place:
+def _place(model: str, api_base: str | None, messages: bool) -> Place:
     if model == "echo":
         return Place("echo", model)
     prefix, slash, name = model.partition("/")
+    if messages and (prefix == "anthropic" or (not slash and model.startswith("claude-"))):
+        base = (api_base or ANTHROPIC).rstrip("/").removesuffix("/messages").removesuffix("/v1")
+        return Place("http", name or model, f"{base}/v1", "anthropic")
     if not slash and (api_base is not None or _OPENAI_NAME.match(model)):
         prefix, name = "openai", model
     if prefix not in BASES:

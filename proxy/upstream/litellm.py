@@ -1,4 +1,4 @@
-"""Every provider that does not speak OpenAI's protocol: chat completions through litellm.
+"""Every provider that does not speak the caller's protocol: translated by litellm.
 
 litellm is imported on first use, in a thread: it takes seconds and 165 MB, and most installations
 never need it. The only file that knows it.
@@ -10,6 +10,7 @@ import asyncio
 import functools
 import json
 import logging
+import operator
 import os
 import re
 import sys
@@ -21,20 +22,9 @@ import httpx
 
 from proxy.config import LiteLLMParams, ModelEntry
 from proxy.errors import BadRequest, UpstreamError, UpstreamTimeout
+from proxy.upstream.bases import is_messages
 from proxy.upstream.call import Answer, Call, Header, Timeouts
-
-FIELDS = frozenset(
-    # OpenAI's request fields...
-    "messages model stream stream_options temperature top_p n stop max_tokens "
-    "max_completion_tokens presence_penalty frequency_penalty logit_bias logprobs top_logprobs "
-    "user seed response_format tools tool_choice parallel_tool_calls functions function_call "
-    "modalities audio prediction reasoning_effort verbosity service_tier store metadata "
-    "prompt_cache_key prompt_cache_retention safety_identifier web_search_options "
-    # ... and other providers' own that are data and nothing else.
-    "thinking top_k min_p repetition_penalty safety_settings".split()
-)
-"""Fields that a client may set. litellm takes addresses, keys and files from the same arguments,
-so anything else from a client could send the entry's key to a place of the client's choice."""
+from proxy.upstream.litellm_shapes import Shape, shape, whole
 
 _OWN_LOGIN = ("bedrock", "sagemaker", "vertex_ai")
 """Providers for which a client's bearer token would take the place of the machine's login."""
@@ -44,6 +34,9 @@ _EVENTS: list[Header] = [(b"content-type", b"text/event-stream; charset=utf-8")]
 _MADE_UP = ("Timeout", "APIConnectionError")
 """litellm's errors, by name because they are not imported yet, that come without an answer."""
 
+_LAYERS = ("completion_stream", "streaming_response", "litellm_custom_stream_wrapper")
+"""Where litellm's streams hold the stream that they read."""
+
 _PASSED = re.compile(r"retry-after(-ms)?|x-should-retry|(x-)?request-id|.*ratelimit.*")
 """Headers of the provider that the client gets: rate limits, and what to quote to support."""
 
@@ -52,22 +45,24 @@ class LiteLLM:
     """A provider that translates to and from some hundred others."""
 
     async def send(self, call: Call, entry: ModelEntry, timeouts: Timeouts) -> Answer:
-        """The completion in OpenAI's form, or the provider's refusal with its status.
+        """The answer in the caller's form, or the provider's refusal with its status.
 
-        Raises UpstreamError and UpstreamTimeout as ``Provider`` says, BadRequest for any path but
-        chat completions and for fields outside ``FIELDS``.
+        Raises UpstreamError and UpstreamTimeout as ``Provider`` says, BadRequest for a path or a
+        field that litellm has no place for.
         """
-        arguments = _arguments(call, entry, timeouts)
+        kind = _shape(call, entry)
+        arguments = _arguments(call, kind, entry, timeouts)
         litellm, error = await asyncio.to_thread(_load)
         try:
-            result = await litellm.acompletion(**arguments)
+            result = await operator.attrgetter(kind.function)(litellm)(**arguments)
         except error as exc:
-            return _refusal(exc, entry)
-        headers = _passed(result._hidden_params.get("additional_headers"))
+            return _refusal(exc, entry, call.path)
+        hidden = getattr(result, "_hidden_params", None) or {}
+        headers = _passed(hidden.get("additional_headers"))
         if call.stream:
-            events, close = _events(result, error, entry), functools.partial(_hang_up, result)
+            events, close = _events(result, kind, error, entry), functools.partial(_hang_up, result)
             return Answer(200, [*_EVENTS, *headers], events, entry=entry, close=close)
-        return _whole(200, result.model_dump_json().encode(), headers, entry)
+        return _whole(200, whole(result), headers, entry)
 
     async def aclose(self) -> None:
         """Close litellm's connections, if it was ever loaded."""
@@ -95,15 +90,20 @@ def _load() -> tuple[Any, type[Exception]]:
     return litellm, openai.OpenAIError
 
 
-def _arguments(call: Call, entry: ModelEntry, timeouts: Timeouts) -> dict[str, Any]:
-    if call.path.rstrip("/") != "/chat/completions":
+def _shape(call: Call, entry: ModelEntry) -> Shape:
+    found = shape(call.path)
+    if found is None:
         raise BadRequest(
             f"The model {entry.model_name!r} ({entry.litellm_params.model}) is reached through "
-            "litellm, which takes /v1/chat/completions only.",
+            f"litellm, which does not take /v1{call.path[:100]}.",
             param="model",
         )
+    return found
+
+
+def _arguments(call: Call, kind: Shape, entry: ModelEntry, timeouts: Timeouts) -> dict[str, Any]:
     params = entry.litellm_params
-    asked = _asked(call, entry)
+    asked = _asked(call, kind, entry)
     ours = {
         "model": params.model,
         "api_key": params.api_key.get_secret_value() if params.api_key else _bearer(call, params),
@@ -114,13 +114,11 @@ def _arguments(call: Call, entry: ModelEntry, timeouts: Timeouts) -> dict[str, A
     }
     # Retries are the pool's, which knows the other entries and the deadline.
     waits = {"timeout": timeouts.read, "max_retries": 0, "num_retries": 0}
-    # Its tools hook imports its proxy server, with dependencies that we don't have.
-    waits["_skip_mcp_handler"] = True
     given = {name: value for name, value in ours.items() if value}
-    return {**params.defaults, **asked, **given, **waits}
+    return {**params.defaults, **asked, **given, **waits, **dict(kind.more)}
 
 
-def _asked(call: Call, entry: ModelEntry) -> dict[str, Any]:
+def _asked(call: Call, kind: Shape, entry: ModelEntry) -> dict[str, Any]:
     """The client's own fields, without the entry's defaults: what is in here is not trusted."""
     try:
         asked = json.loads(call.body_for(entry.litellm_params.model, {}))
@@ -130,13 +128,30 @@ def _asked(call: Call, entry: ModelEntry) -> dict[str, Any]:
         # Without a cause, which would carry the body into the log.
         raise BadRequest("The body is no JSON object.", code="invalid_json")
     for name in asked:
-        if name not in FIELDS:
+        if name not in kind.fields:
             raise BadRequest(
                 f"The field {name[:100]!r} can't be passed on to the model {entry.model_name!r} "
                 f"({entry.litellm_params.model}); leave it out.",
                 param=name[:100],
             )
+    _check_asked(asked, entry)
     return asked
+
+
+def _check_asked(asked: dict[str, Any], entry: ModelEntry) -> None:
+    """Refuse what litellm would fail on, or would do more with than to pass it on."""
+    prompt, tools = asked.get("prompt", ""), asked.get("tools")
+    if not isinstance(prompt, str):
+        raise BadRequest(
+            f"The model {entry.model_name!r} takes one prompt at a time, as a string.",
+            param="prompt",
+        )
+    kinds = [tool.get("type") for tool in tools or () if isinstance(tool, dict)]
+    if "mcp" in kinds:
+        raise BadRequest(
+            f"The model {entry.model_name!r} can't call MCP servers; leave that tool out.",
+            param="tools",
+        )
 
 
 def _bearer(call: Call, params: LiteLLMParams) -> str | None:
@@ -149,36 +164,31 @@ def _bearer(call: Call, params: LiteLLMParams) -> str | None:
 
 
 async def _events(
-    result: AsyncIterator[Any], error: type[Exception], entry: ModelEntry
+    result: AsyncIterator[Any], kind: Shape, error: type[Exception], entry: ModelEntry
 ) -> AsyncIterator[bytes]:
     try:
         async for chunk in result:
-            yield b"data: " + _chunk(chunk) + b"\n\n"
+            yield kind.event(chunk)
     except error as exc:
         # The status is out already, so whatever it is, the answer breaks off here.
         raise _failure(exc, entry, "broke off in the middle of its answer") from exc
-    yield b"data: [DONE]\n\n"
-
-
-def _chunk(chunk: Any) -> bytes:
-    """Without litellm's many unset fields, but with those that OpenAI's clients rely on."""
-    value = chunk.model_dump(exclude_none=True, exclude_unset=True)
-    for choice in value.get("choices", ()):
-        choice.setdefault("finish_reason", None)
-    return json.dumps(value, separators=(",", ":")).encode("ascii")
+    if kind.end:
+        yield kind.end
 
 
 async def _hang_up(result: Any) -> None:
     """Close a stream. litellm leaves the connection open where its own iterator can't close."""
-    stream = result.completion_stream
-    source = getattr(stream, "streaming_response", None)
-    await result.aclose()
-    if source is not None and hasattr(source, "aclose"):
-        await source.aclose()
+    layers = [result]
+    for layer in layers:  # grows while it is gone through
+        inner = [getattr(layer, name, None) for name in _LAYERS]
+        layers += [part for part in inner if part is not None and part not in layers]
+    for layer in layers:
+        if hasattr(layer, "aclose"):
+            await layer.aclose()
 
 
-def _refusal(exc: Exception, entry: ModelEntry) -> Answer:
-    """The provider's refusal in OpenAI's form; our error if the provider never answered."""
+def _refusal(exc: Exception, entry: ModelEntry, path: str) -> Answer:
+    """The provider's refusal in the caller's form; our error if the provider never answered."""
     status = getattr(exc, "status_code", None)
     headers = getattr(exc, "litellm_response_headers", None)
     if not isinstance(status, int) or (headers is None and _never_answered(exc)):
@@ -189,7 +199,8 @@ def _refusal(exc: Exception, entry: ModelEntry) -> Answer:
         "param": getattr(exc, "param", None),
         "code": str(getattr(exc, "code", None) or status),
     }
-    body = json.dumps({"error": error}).encode("ascii")
+    whose = {"type": "error"} if is_messages(path) else {}
+    body = json.dumps({**whose, "error": error}).encode("ascii")
     return _whole(status, body, _passed(headers), entry)
 
 

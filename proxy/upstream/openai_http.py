@@ -1,4 +1,4 @@
-"""Every OpenAI-compatible provider: bytes out, bytes back, over kept-alive connections.
+"""Every OpenAI-compatible provider, and Anthropic: bytes out, bytes back, as they are.
 
 Uses httpx's transport interface and leaves its client out: the client would keep cookies of one
 tenant for the next, log URLs, look for redirects, and take as long as everything else together.
@@ -7,7 +7,7 @@ tenant for the next, log URLs, look for redirects, and take as long as everythin
 from __future__ import annotations
 
 import functools
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from urllib.parse import unquote
 
 import aiohttp
@@ -31,6 +31,13 @@ _OUR_OWN = frozenset({"host", "content-length", "transfer-encoding", "expect"})
 _CREDENTIALS = frozenset({"authorization", "api-key", "x-api-key", "cookie"})
 """What a client shows to us; goes no further where the entry has a key of its own."""
 
+_KEY: dict[str, Callable[[str], tuple[str, str]]] = {
+    "openai": lambda key: ("authorization", f"Bearer {key}"),
+    "anthropic": lambda key: ("x-api-key", key),
+}
+_VERSION = "2023-06-01"
+"""Anthropic's protocol, for clients that do not say which."""
+
 _HOP_BY_HOP = frozenset(
     {
         b"connection",
@@ -48,7 +55,7 @@ _HOP_BY_HOP = frozenset(
 
 
 class OpenAIHttp:
-    """A provider that speaks OpenAI's protocol. One instance serves all entries."""
+    """A provider that speaks the caller's protocol. One instance serves all entries."""
 
     def __init__(self) -> None:
         self._tls = httpx.create_ssl_context()
@@ -60,11 +67,11 @@ class OpenAIHttp:
         Raises UpstreamError and UpstreamTimeout as ``Provider`` says, and BadRequest for a path
         that would leave the entry's base.
         """
-        where = place(entry)
+        where = place(entry, call.path)
         request = _request(
             call.method,
             _url(where.base, call.path, call.query),
-            _headers(call.headers, entry.litellm_params),
+            _headers(call.headers, entry.litellm_params, where.protocol),
             call.body_for(where.model, entry.litellm_params.defaults),
             timeouts,
         )
@@ -134,14 +141,18 @@ def _plain_url(base: str, path: str) -> httpx.URL:
     return httpx.URL(base + path)
 
 
-def _headers(client: tuple[tuple[str, str], ...], params: LiteLLMParams) -> list[Header]:
+def _headers(
+    client: tuple[tuple[str, str], ...], params: LiteLLMParams, protocol: str
+) -> list[Header]:
     own = {name.lower(): value for name, value in params.extra_headers.items()}
     if params.organization is not None:
         own.setdefault("openai-organization", params.organization)
     dropped = _OUR_OWN | own.keys()
     if params.api_key is not None:
-        own.setdefault("authorization", f"Bearer {params.api_key.get_secret_value()}")
+        own.setdefault(*_KEY[protocol](params.api_key.get_secret_value()))
         dropped |= _CREDENTIALS
+    if protocol == "anthropic" and not any(n.lower() == "anthropic-version" for n, _ in client):
+        own.setdefault("anthropic-version", _VERSION)
     passed = ((name, value) for name, value in client if name.lower() not in dropped)
     return [(n.encode("latin-1"), v.encode("latin-1")) for n, v in (*passed, *own.items())]
 

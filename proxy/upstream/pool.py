@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from proxy.config import ModelEntry, RouterSettings
 from proxy.errors import NotFound, UpstreamError, UpstreamTimeout
 from proxy.upstream import backoff
-from proxy.upstream.bases import place
+from proxy.upstream.bases import is_messages, place
 from proxy.upstream.call import Answer, Call, Provider, Timeouts
 from proxy.upstream.echo import Echo
 from proxy.upstream.litellm import LiteLLM
@@ -76,8 +76,9 @@ class Pool:
         self._settings = router_settings
         self._find = find or _exact(model_list)
         self._shares: dict[str, Share] = {}
-        compatible = [entry for entry in model_list if place(entry).kind == "http"]
-        self._compatible = Share(compatible[:1])
+        self._first = {
+            path: _first(model_list, path) for path in ("/chat/completions", "/messages")
+        }
         self._fallbacks: dict[str, list[str]] = {}
         for names in router_settings.fallbacks:
             self._fallbacks.update(names)
@@ -107,7 +108,7 @@ class Pool:
         Retries as ``send`` does, without fallbacks: another provider need not know such a path.
         """
         trip = Trip(call, _now() + self._settings.timeout)
-        await self._settle(trip, self._share_for_forward(call.model))
+        await self._settle(trip, self._share_for_forward(call))
         return trip.result()
 
     async def aclose(self) -> None:
@@ -123,12 +124,13 @@ class Pool:
                 del self._shares[next(iter(self._shares))]
         return share
 
-    def _share_for_forward(self, name: str) -> Share:
+    def _share_for_forward(self, call: Call) -> Share:
         try:
-            return self._share(name)
+            return self._share(call.model)
         except NotFound:
-            if self._compatible.entries:
-                return self._compatible
+            first = self._first["/messages" if is_messages(call.path) else "/chat/completions"]
+            if first.entries:
+                return first
             raise NotFound(
                 "There is no OpenAI-compatible model to pass this call on to; "
                 "add one to model_list, or name a model that is there.",
@@ -183,7 +185,7 @@ class Pool:
             deadline = min(deadline, _now() + params.timeout)
         try:
             async with asyncio.timeout_at(deadline):
-                provider = self._providers[place(entry).kind]
+                provider = self._providers[place(entry, call.path).kind]
                 answer = await provider.send(call, entry, self._timeouts(call, entry))
         except TimeoutError as exc:
             raise UpstreamTimeout(
@@ -220,6 +222,14 @@ def _is_event_stream(answer: Answer) -> bool:
         name.lower() == b"content-type" and value.startswith(b"text/event-stream")
         for name, value in answer.headers
     )
+
+
+def _first(model_list: Sequence[ModelEntry], path: str) -> Share:
+    """The first entry that takes such a path as it is; Anthropic's own for its own protocol."""
+    places = [(entry, place(entry, path)) for entry in model_list]
+    http = [(entry, where.protocol) for entry, where in places if where.kind == "http"]
+    native = [entry for entry, protocol in http if is_messages(path) == (protocol == "anthropic")]
+    return Share((native or [entry for entry, _ in http])[:1])
 
 
 def _exact(model_list: Sequence[ModelEntry]) -> Find:

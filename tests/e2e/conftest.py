@@ -72,6 +72,9 @@ def server(
             entry("pair", base, "openai/second", api_key="sk-second"),
             entry("keyed", base, api_key=PROVIDER_KEY, temperature=0.25),
             entry("claude", base.removesuffix("/v1"), "anthropic/claude-x", api_key=PROVIDER_KEY),
+            entry("claude-keyless", base, "anthropic/claude-x"),
+            entry("claude-nowhere", nobody, "anthropic/claude-x", api_key="k", max_retries=0),
+            entry("azure", base, "azure/x", api_key=PROVIDER_KEY, api_version="2024-10-21"),
             entry("many/*", base, "openai/*"),
             {"model_name": "echo", "litellm_params": {"model": "echo"}},
         ],
@@ -107,6 +110,7 @@ def shared(recorder: Recorder, tmp_path_factory: pytest.TempPathFactory) -> Iter
             entry("m", recorder.url, api_key=PROVIDER_KEY),
             entry("keyless", recorder.url),
             entry("other", recorder.url, api_key=PROVIDER_KEY),
+            entry("claude", recorder.url, "anthropic/claude-x", api_key=PROVIDER_KEY),
         ],
         "policies": {
             "default": {"rate": 0.5, "min_tokens": 100, "deadline_ms": 60_000},

@@ -19,7 +19,7 @@ def error(answer: httpx.Response, status: int) -> dict[str, Any]:
     assert answer.status_code == status, answer.text
     assert answer.headers["content-type"] == "application/json"
     assert answer.headers["x-precis-request-id"].startswith("req_")
-    assert list(answer.json()) == ["error"]
+    assert list(answer.json()) == ["type", "error"][0 if "/messages" in str(answer.url) else 1 :]
     found: dict[str, Any] = answer.json()["error"]
     assert set(found) == {"message", "type", "param", "code"}
     assert isinstance(found["code"], str) and found["code"]
@@ -40,7 +40,6 @@ MALFORMED = [
     (b'{"model":"m","messages":[],}', "invalid_json"),
     (b'{"model":"m","messages":[{"role":"user","content":"\xff"}]}', "invalid_json"),
     (b'{"model":"m"} trailing', "invalid_json"),
-    (b'{"messages":[{"role":"user","content":"x"}]}', "missing_field"),
     (b'{"model":"m"}', "missing_field"),
     (b'{"model":7,"messages":[]}', "invalid_type"),
     (b'{"model":"","messages":[{"role":"user"}]}', "invalid_value"),
@@ -70,6 +69,11 @@ def test_a_body_that_can_not_be_used_is_refused(
     found = error(server.post(body, path), 400)
     assert (found["type"], found["code"]) == ("invalid_request_error", code)
     assert not upstream.requests
+
+
+def test_a_model_is_needed_where_one_is_called(server: Served) -> None:
+    found = error(server.post({"messages": HELLO}), 400)
+    assert (found["code"], found["param"]) == ("missing_field", "model")
 
 
 def test_an_unknown_model_is_named(server: Served) -> None:
@@ -105,8 +109,13 @@ def test_an_unknown_route_is_told(server: Served, path: str, method: str) -> Non
 @pytest.mark.parametrize(
     "method,path,allowed",
     [
-        ("GET", "/v1/chat/completions", "POST"),
-        ("DELETE", "/v1/chat/completions", "POST"),
+        ("PUT", "/v1/chat/completions", "GET, POST"),
+        ("DELETE", "/v1/chat/completions", "GET, POST"),
+        ("GET", "/v1/completions", "POST"),
+        ("GET", "/v1/completions/", "POST"),
+        ("PATCH", "/v1/responses", "POST"),
+        ("DELETE", "/v1/messages", "POST"),
+        ("GET", "/v1/messages/count_tokens", "POST"),
         ("OPTIONS", "/v1/chat/completions", "POST"),
         ("PUT", "/chat/completions", "POST"),
         ("GET", "/v1/compress", "POST"),

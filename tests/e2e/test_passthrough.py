@@ -22,10 +22,23 @@ def test_embeddings_are_passed_through(server: Served, upstream: Recorder) -> No
 
 def test_a_body_is_passed_through_byte_for_byte(server: Served, upstream: Recorder) -> None:
     odd = b'{ "input" : "\xc3\xa9\\ud800", "model":"plain", "x":1.0e+00 }\n'
-    answer = server.post(odd, "/responses?a=%20b&c")
+    answer = server.post(odd, "/moderations?a=%20b&c")
     assert answer.headers["x-precis-request-id"].startswith("req_")
     seen = upstream.requests[0]
-    assert (seen.path, seen.query, seen.body) == ("/v1/responses", "a=%20b&c", odd)
+    assert (seen.path, seen.query, seen.body) == ("/v1/moderations", "a=%20b&c", odd)
+
+
+def test_stored_completions_are_listed(server: Served, upstream: Recorder) -> None:
+    upstream.script([Reply(body={"object": "list", "data": [], "has_more": False})] * 3)
+    with server.client() as client:
+        client.chat.completions.list()
+        client.chat.completions.retrieve("chatcmpl-1")
+        client.chat.completions.update("chatcmpl-1", metadata={"a": "b"})
+    assert [(seen.method, seen.path) for seen in upstream.requests] == [
+        ("GET", "/v1/chat/completions"),
+        ("GET", "/v1/chat/completions/chatcmpl-1"),
+        ("POST", "/v1/chat/completions/chatcmpl-1"),
+    ]
 
 
 def test_files_are_listed(server: Served, upstream: Recorder) -> None:

@@ -12,9 +12,9 @@ The ``wait_`` methods block: in a coroutine call them through ``asyncio.to_threa
 under test gets no chance to do what is waited for.
 
 Each request takes the next scripted reply; when there is none left it gets a well-behaved one.
-Without a script it answers ``/chat/completions`` (stream and not), ``/completions``,
-``/embeddings``, ``/models`` and Anthropic's ``/messages``; any other path gets a JSON object that
-tells method and path. The prompts' own ``response_format`` is honoured: JSON comes back.
+Without a script it answers ``/chat/completions``, ``/completions``, ``/responses`` and Anthropic's
+``/messages`` (stream and not), ``/embeddings`` and ``/models``; any other path gets a JSON object
+that tells method and path. The prompts' own ``response_format`` is honoured: JSON comes back.
 
 ``python -m tests.servers.recorder --port 9000`` runs it as a process, for benchmarks.
 """

@@ -9,6 +9,8 @@ import struct
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
+from tests.servers.responses import response, response_events
+
 if TYPE_CHECKING:
     from tests.servers.recorder import Reply
 
@@ -25,6 +27,14 @@ def usual(method: str, path: str, asked: Json, reply: Reply) -> tuple[list[bytes
         if streams:
             return [_event(e) for e in _chat_events(asked, said, reply)] + [DONE], EVENTS
         return [_json(_chat(asked, said, reply))], JSON
+    if path.endswith("/responses"):
+        if streams:
+            return [_named_event(e) for e in response_events(asked, reply)], EVENTS
+        return [_json(response(asked, reply))], JSON
+    if path.endswith("/completions"):
+        if streams:
+            return [_event(e) for e in _completion_events(asked, reply)] + [DONE], EVENTS
+        return [_json(_completion(asked, reply))], JSON
     if path.endswith("/messages"):
         if streams:
             return [_named_event(e) for e in _anthropic_events(asked, reply)], EVENTS
@@ -129,10 +139,20 @@ def _others(method: str, path: str, asked: Json, reply: Reply) -> Json:
         return {"object": "list", "data": [model]}
     if path.endswith("/embeddings"):
         return _embeddings(asked)
-    if path.endswith("/completions"):
-        choice = {"index": 0, "text": reply.content, "logprobs": None, "finish_reason": "stop"}
-        return _head(asked, "text_completion") | {"choices": [choice], "usage": USAGE}
+    if path.endswith("/messages/count_tokens"):
+        return {"input_tokens": 11}
     return {"object": "recorded", "method": method, "path": path}
+
+
+def _completion(asked: Json, reply: Reply, text: str = "", finish: str | None = "stop") -> Json:
+    choice = {"index": 0, "text": text or reply.content, "logprobs": None, "finish_reason": finish}
+    return _head(asked, "text_completion") | {"choices": [choice], "usage": USAGE}
+
+
+def _completion_events(asked: Json, reply: Reply) -> Iterator[Json]:
+    words = _words(reply.content)
+    for number, word in enumerate(words, start=1):
+        yield _completion(asked, reply, word, "stop" if number == len(words) else None)
 
 
 def _embeddings(asked: Json) -> Json:
@@ -178,15 +198,26 @@ def _anthropic_head(asked: Json) -> Json:
 
 def _anthropic_events(asked: Json, reply: Reply) -> Iterator[Json]:
     yield {"type": "message_start", "message": _anthropic_head(asked)}
-    block = {"type": "text", "text": ""}
-    yield {"type": "content_block_start", "index": 0, "content_block": block}
-    for word in _words(reply.content):
-        delta = {"type": "text_delta", "text": word}
-        yield {"type": "content_block_delta", "index": 0, "delta": delta}
-    yield {"type": "content_block_stop", "index": 0}
-    stop = {"stop_reason": "end_turn", "stop_sequence": None}
+    calls = reply.tool_calls or ()
+    if not calls:
+        yield from _block(
+            0, {"type": "text", "text": ""}, "text_delta", "text", _words(reply.content)
+        )
+    for i, call in enumerate(calls):
+        block = {"type": "tool_use", "id": f"toolu_{i}", "name": call["name"], "input": {}}
+        pieces = [json.dumps(call["arguments"])]
+        yield from _block(i, block, "input_json_delta", "partial_json", pieces)
+    stop = {"stop_reason": "tool_use" if calls else "end_turn", "stop_sequence": None}
     yield {"type": "message_delta", "delta": stop, "usage": {"output_tokens": 5}}
     yield {"type": "message_stop"}
+
+
+def _block(index: int, block: Json, kind: str, field: str, pieces: list[str]) -> Iterator[Json]:
+    yield {"type": "content_block_start", "index": index, "content_block": block}
+    for piece in pieces:
+        delta = {"type": kind, field: piece}
+        yield {"type": "content_block_delta", "index": index, "delta": delta}
+    yield {"type": "content_block_stop", "index": index}
 
 
 def _words(text: str) -> list[str]:

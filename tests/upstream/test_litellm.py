@@ -196,7 +196,7 @@ async def test_a_body_that_is_no_object_is_refused(body: bytes) -> None:
 async def test_other_paths_are_refused_by_name() -> None:
     with Recorder() as upstream:
         async with pool(claude(upstream)) as models:
-            with pytest.raises(BadRequest, match="takes /v1/chat/completions only"):
+            with pytest.raises(BadRequest, match="does not take /v1/embeddings"):
                 await models.forward(get("/embeddings", "claude", method="POST", body=b"{}"))
 
 

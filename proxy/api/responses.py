@@ -1,0 +1,16 @@
+"""OpenAI's Responses: what goes in is compressed, what is stored goes by its id untouched."""
+
+from __future__ import annotations
+
+from starlette.requests import Request
+from starlette.responses import Response
+
+from proxy.api.chat import complete
+from proxy.api.parts import read_body, visit
+from proxy.messages.responses import parse_responses
+
+
+async def responses(request: Request) -> Response:
+    """``POST /v1/responses``, streaming or not."""
+    now = visit(request)
+    return await complete(now, parse_responses(await read_body(now)), "/responses")
