@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from dataclasses import dataclass
 from pathlib import Path
 
 from starlette.applications import Starlette
@@ -29,11 +31,11 @@ from proxy.api.shield import Shield
 from proxy.compress import Compressor
 from proxy.compress.open_cache import open_cache
 from proxy.compress.scheduler import Scheduler
-from proxy.config import Config
+from proxy.config import Config, LedgerSettings
 from proxy.errors import PrecisError
 from proxy.ledger import Metrics, open_receipts
 from proxy.routing import Entries, Router
-from proxy.tenants import Tenants
+from proxy.tenants import Gatekeeper, Tenants
 from proxy.tokens import DEFAULT_ENCODING
 from proxy.upstream import Pool
 
@@ -77,18 +79,46 @@ ROUTES = [
 ]
 
 
+@dataclass(frozen=True)
+class Worker:
+    """Which of a server's workers this is, and where they keep what they share."""
+
+    index: int
+    folder: Path
+
+    @property
+    def metrics(self) -> Path:
+        """prometheus_client's files."""
+        return self.folder
+
+    @property
+    def limits(self) -> Path:
+        """The tenants' counts."""
+        return self.folder / "limits"
+
+    @property
+    def receipts(self) -> Path:
+        """Receipts, where the configuration names no place for them."""
+        return self.folder / "receipts.sqlite"
+
+
 def encodings(config: Config) -> set[str]:
     """The encodings that the configured models count with, and the one for all others."""
     return {DEFAULT_ENCODING, *(encoding_of_entry(entry) for entry in config.model_list)}
 
 
 def build(
-    config: Config, compressor: Compressor | None = None, *, cache: Path | None = None
+    config: Config,
+    compressor: Compressor | None = None,
+    *,
+    cache: Path | None = None,
+    worker: Worker | None = None,
 ) -> Starlette:
     """The application. Loads the classifier, so that it is there before the first request.
 
     ``cache`` is the directory for what can be made again: a classifier exported to ONNX, scores.
     Without it scores are kept in memory alone, unless the configuration names a place.
+    ``worker`` says that others serve beside this one.
 
     Raises CheckpointError if the classifier cannot be used, ConfigError if a store can't.
     """
@@ -98,7 +128,7 @@ def build(
             settings.model,
             engine=settings.engine,
             precision=settings.precision,
-            threads=settings.threads,
+            threads=settings.threads or _share_of_cores(config),
             cache=cache,
         )
     compressor.warm(encodings(config))
@@ -106,6 +136,7 @@ def build(
     parts = Parts(
         config=config,
         tenants=Tenants(config),
+        gatekeeper=_gatekeeper(config, worker),
         entries=entries,
         router=Router(config),
         scheduler=Scheduler(
@@ -114,8 +145,8 @@ def build(
             cache=open_cache(settings.cache, compressor.fingerprint, cache),
         ),
         pool=Pool(config.model_list, config.router_settings, entries.find),
-        receipts=open_receipts(config.ledger),
-        metrics=Metrics(entries.names()),
+        receipts=open_receipts(_ledger(config, worker)),
+        metrics=Metrics(entries.names(), worker.metrics if worker else None),
         started=int(time.time()),
     )
 
@@ -135,3 +166,22 @@ def build(
     app.router.redirect_slashes = False  # a redirect is no answer that OpenAI's clients know
     app.state.parts = parts
     return app
+
+
+def _share_of_cores(config: Config) -> int:
+    return max(1, (os.cpu_count() or 1) // config.server.workers)
+
+
+def _gatekeeper(config: Config, worker: Worker | None) -> Gatekeeper:
+    if worker is None:
+        return Gatekeeper(config.tenants)
+    return Gatekeeper(
+        config.tenants, file=worker.limits, worker=worker.index, workers=config.server.workers
+    )
+
+
+def _ledger(config: Config, worker: Worker | None) -> LedgerSettings:
+    """What the file says; but in memory, a worker would not find another's receipts."""
+    if worker is None or config.ledger.store != "memory":
+        return config.ledger
+    return config.ledger.model_copy(update={"store": "sqlite", "path": str(worker.receipts)})

@@ -93,6 +93,8 @@ class Server(Frozen):
 
     host: str = "127.0.0.1"
     port: int = Field(default=8484, ge=0, le=65535)
+    workers: int = Field(default=1, ge=1, le=256)
+    """Processes that serve side by side; each loads the classifier."""
     allow_anonymous: bool = False
     max_body_mb: float = Field(default=32, gt=0)
     log_level: Literal["debug", "info", "warning", "error"] = "info"
@@ -450,6 +452,21 @@ class Allow(Frozen):
     rate: Literal["none", "gentler", "any"] = "gentler"
 
 
+class Limits(Frozen):
+    """What a tenant may use, over all workers; LiteLLM's names are understood too."""
+
+    rpm: int | None = Field(default=None, ge=1, validation_alias=AliasChoices("rpm", "rpm_limit"))
+    """Requests per minute."""
+    tpm: int | None = Field(default=None, ge=1, validation_alias=AliasChoices("tpm", "tpm_limit"))
+    """Prompt tokens per minute, as they go upstream."""
+    max_parallel: int | None = Field(
+        default=None,
+        ge=1,
+        validation_alias=AliasChoices("max_parallel", "max_parallel_requests"),
+    )
+    """Requests under way at the same time."""
+
+
 class TenantSettings(Frozen):
     """Who may call, what for, and how their prompts are treated."""
 
@@ -459,6 +476,7 @@ class TenantSettings(Frozen):
     policy: Policy | None = None
     mode: ModeSetting = "enforce"
     allow: Allow = Allow()
+    limits: Limits | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -23,6 +23,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import ClassVar
 
 
@@ -107,6 +108,19 @@ class LimitError(PrecisError):
     status = 429
     type = "rate_limit_error"
     code = "rate_limit_exceeded"
+
+    def __init__(
+        self,
+        message: str,
+        *,
+        code: str | None = None,
+        retry_after: int = 1,
+        headers: Iterable[tuple[bytes, bytes]] = (),
+    ) -> None:
+        """``retry_after``: seconds; ``headers``: what else the answer says about the limit."""
+        super().__init__(message, code=code)
+        self.retry_after = retry_after
+        self.headers = tuple(headers)
 
 
 class UpstreamError(PrecisError):

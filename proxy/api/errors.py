@@ -10,7 +10,7 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 
 from proxy.api.parts import Parts, new_id
-from proxy.errors import CallerError, MethodNotAllowed, NotFound, PrecisError
+from proxy.errors import CallerError, LimitError, MethodNotAllowed, NotFound, PrecisError
 
 log = structlog.get_logger("precis")
 
@@ -38,7 +38,11 @@ async def on_precis_error(request: Request, exc: Exception) -> Response:
     body = exc.body()
     if request.url.path.startswith("/v1/messages"):
         body = for_anthropic(body, exc.status)
-    return JSONResponse(body, status_code=exc.status, headers=headers)
+    answer = JSONResponse(body, status_code=exc.status, headers=headers)
+    if isinstance(exc, LimitError):
+        answer.headers["retry-after"] = str(exc.retry_after)
+        answer.raw_headers.extend(exc.headers)
+    return answer
 
 
 _ANTHROPIC = {

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from dataclasses import asdict
 
 import msgspec
@@ -40,7 +41,8 @@ async def metrics(request: Request) -> Response:
             code="invalid_metrics_key",
         )
     parts.metrics.queue.set(parts.scheduler.waiting_tokens)
-    return Response(parts.metrics.render(), media_type=parts.metrics.content_type)
+    text = await asyncio.to_thread(parts.metrics.render)  # those of other workers are in files
+    return Response(text, media_type=parts.metrics.content_type)
 
 
 async def receipt(request: Request) -> Response:

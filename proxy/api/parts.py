@@ -13,7 +13,7 @@ from proxy.config import Config, ModelEntry, Tenant
 from proxy.errors import BadRequest, NotFound, TooLarge
 from proxy.ledger import Metrics, Receipt, Receipts
 from proxy.routing import Entries, Router
-from proxy.tenants import Tenants
+from proxy.tenants import Admission, Gatekeeper, Tenants
 from proxy.tokens import encoding_for
 from proxy.upstream import Pool
 
@@ -24,6 +24,7 @@ class Parts:
 
     config: Config
     tenants: Tenants
+    gatekeeper: Gatekeeper
     entries: Entries
     router: Router
     scheduler: Scheduler
@@ -49,6 +50,10 @@ class Visit:
     upstream: float = 0.0
     """Seconds spent waiting for the upstream's headers."""
     tenant: Tenant | None = None
+    admission: Admission | None = None
+    """That it was let in under its tenant's limits, if there are any."""
+    tokens: int | None = None
+    """Prompt tokens as they go upstream, once they have been counted."""
     receipt: Receipt | None = None
     """What was decided, until it is filed; an error that ends the request is filed with it."""
 
@@ -94,7 +99,11 @@ def visit(request: Request) -> Visit:
 
 
 async def read_body(visit: Visit) -> bytes:
-    """The whole body. Raises TooLarge as soon as it is known to be over the limit."""
+    """The whole body, let in under the tenant's limits.
+
+    Raises TooLarge as soon as it is known to be over the server's limit, LimitError (429) when
+    the tenant has to wait.
+    """
     limit = int(visit.parts.config.server.max_body_mb * 1_000_000)
     headers = visit.request.headers
     if headers.get("content-encoding", "identity").lower() != "identity":
@@ -109,6 +118,7 @@ async def read_body(visit: Visit) -> bytes:
         if size > limit:
             raise _too_large(limit)
         chunks.append(chunk)
+    visit.admission = visit.parts.gatekeeper.enter(visit.tenant, size)
     return chunks[0] if len(chunks) == 1 else b"".join(chunks)
 
 

@@ -38,7 +38,9 @@ class Shield:
         async def note(message: Message) -> None:
             nonlocal started
             started = True
-            if message["type"] == "http.response.body" and not message.get("more_body", False):
+            if message["type"] == "http.response.start":
+                _tell_limits(scope, message)
+            elif message["type"] == "http.response.body" and not message.get("more_body", False):
                 # The server says "disconnect" after the last message too, and what is left to do
                 # then, such as the receipt, must not be cancelled.
                 watched.stop()
@@ -64,6 +66,7 @@ class Shield:
                 await answer(scope, receive, send)
         finally:
             watched.stop()
+            _leave(scope)
 
 
 class _Watched:
@@ -96,17 +99,37 @@ class _Watched:
             self._task.uncancel()
 
 
+def _visit(scope: Scope) -> Visit | None:
+    visit = scope.get("state", {}).get("visit")
+    return visit if isinstance(visit, Visit) else None
+
+
+def _tell_limits(scope: Scope, message: Message) -> None:
+    """What is left of the tenant's limits, in the place of what the upstream says of ours."""
+    visit = _visit(scope)
+    if visit and visit.admission:
+        passed = (pair for pair in message["headers"] if not pair[0].startswith(b"x-ratelimit-"))
+        message["headers"] = [*passed, *visit.admission.headers]
+
+
+def _leave(scope: Scope) -> None:
+    visit = _visit(scope)
+    if visit and visit.admission:
+        visit.parts.gatekeeper.leave(visit.admission, visit.tokens)
+        visit.admission = None
+
+
 def _file(scope: Scope) -> None:
     """Files the receipt of a request whose answer nobody waited for, if it was decided."""
-    visit = scope.get("state", {}).get("visit")
-    if isinstance(visit, Visit) and visit.receipt is not None:
+    visit = _visit(scope)
+    if visit and visit.receipt is not None:
         gone = visit.receipt.after(visit.overhead_ms())
         visit.parts.receipts.add(gone.answered(_GONE, 1000 * visit.upstream, "client_gone"))
 
 
 def _id_of(scope: Scope) -> str:
-    visit = scope.get("state", {}).get("visit")
-    return visit.id if isinstance(visit, Visit) else new_id()
+    visit = _visit(scope)
+    return visit.id if visit else new_id()
 
 
 def _report(scope: Scope, exc: Exception, request_id: str) -> None:

@@ -186,6 +186,7 @@ def settle(
         version=__version__,
         cache=_cache(results),
     )
+    visit.tokens = (before if shadow else after) if route.policy else None
     visit.receipt = receipt  # should the request end in an error from here on
     texts = {(passages[i].message, passages[i].part): results[i].text for i in sent}
     return Outcome(texts, results, receipt)

@@ -14,7 +14,7 @@ from rich.padding import Padding
 from rich.table import Table
 from rich.text import Text
 
-from proxy.config import Config, LedgerSettings, Mode, ModelEntry, Policy, Rollout, Tenant
+from proxy.config import Config, LedgerSettings, Limits, Mode, ModelEntry, Policy, Rollout, Tenant
 from proxy.config_file import Loaded, load
 from proxy.errors import ConfigError
 from proxy.routing import route
@@ -197,16 +197,24 @@ def _mode(mode: Mode | Rollout) -> str:
 
 
 def _tenants(config: Config) -> Table:
-    table = _table("tenant", "mode", "keys", "models", "policy")
+    table = _table("tenant", "mode", "keys", "limits", "models", "policy")
     for name, settings in config.tenants.items():
         tenant = Tenant(name, settings)
         for at, (models, policy) in enumerate(_treatment(config, tenant)):
-            first = (name, _mode(settings.mode), str(len(settings.keys))) if at == 0 else ("",) * 3
-            table.add_row(*first, models, policy)
+            own = (name, _mode(settings.mode), str(len(settings.keys)), _limits(settings.limits))
+            table.add_row(*(own if at == 0 else ("",) * 4), models, policy)
     if not config.tenants:
         anyone = "anyone on this machine" if not config.server.allow_anonymous else "anyone"
-        table.add_row(anyone, "enforce", "-", "all", "by route")
+        table.add_row(anyone, "enforce", "-", "none", "all", "by route")
     return table
+
+
+def _limits(limits: Limits | None) -> str:
+    """Per minute and at once: ``60 requests, 100,000 tokens, 20 at once``."""
+    if limits is None:
+        return "none"
+    given = ((limits.rpm, "requests"), (limits.tpm, "tokens"), (limits.max_parallel, "at once"))
+    return ", ".join(f"{limit:,} {what}" for limit, what in given if limit) or "none"
 
 
 def _treatment(config: Config, tenant: Tenant) -> list[tuple[str, Text]]:

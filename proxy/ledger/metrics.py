@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Collection
+from pathlib import Path
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
+from prometheus_client.multiprocess import MultiProcessCollector
 
 from proxy.ledger.receipts import Receipt
 
@@ -12,13 +14,18 @@ _SECONDS = (0.0005, 0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1, 2, 
 
 
 class Metrics:
-    """All metrics of one server, in a registry of their own."""
+    """All metrics of one server, in a registry of their own, or of all its workers together."""
 
     content_type = "text/plain; version=0.0.4; charset=utf-8"
 
-    def __init__(self, models: Collection[str] = ()) -> None:
-        """``models``: the names that may become labels, for what a client makes up must not."""
+    def __init__(self, models: Collection[str] = (), shared: Path | None = None) -> None:
+        """``models``: the names that may become labels, for what a client makes up must not.
+
+        ``shared``: where prometheus_client keeps the values of all workers. It has to have found
+        that in PROMETHEUS_MULTIPROC_DIR when it was imported.
+        """
         self._models = frozenset(models)
+        self._shared = shared
         self.registry = CollectorRegistry()
         self.requests = Counter(
             "precis_requests_total",
@@ -65,6 +72,7 @@ class Metrics:
         self.queue = Gauge(
             "precis_queue_tokens",
             "Tokens that wait for the classifier.",
+            multiprocess_mode="livesum",
             registry=self.registry,
         )
 
@@ -86,4 +94,8 @@ class Metrics:
 
     def render(self) -> bytes:
         """The text that Prometheus scrapes."""
-        return generate_latest(self.registry)
+        if self._shared is None:
+            return generate_latest(self.registry)
+        gathered = CollectorRegistry()
+        MultiProcessCollector(gathered, str(self._shared))  # type: ignore[no-untyped-call]
+        return generate_latest(gathered)

@@ -2,6 +2,7 @@
 
 from proxy.config import Tenant
 from proxy.tenants.keys import new_key
+from proxy.tenants.limits import Admission, Gatekeeper
 from proxy.tenants.tenants import Tenants
 
-__all__ = ["Tenant", "Tenants", "new_key"]
+__all__ = ["Admission", "Gatekeeper", "Tenant", "Tenants", "new_key"]
