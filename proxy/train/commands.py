@@ -159,7 +159,7 @@ def _with_llm(settings: JudgeSettings, yes: bool, console: Console) -> bool:
         return yes or typer.confirm("Go on?", err=True)
 
     report = judge(settings, confirm, console)
-    if not report.left:
+    if report.lines:
         tell(console, settings, report)
     return bool(report.left or report.failed)
 

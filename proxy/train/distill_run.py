@@ -1,31 +1,22 @@
 """Works off the chunks that are left, some at a time, and puts each answer on the disk at once.
 
 A chunk is known by the hash of (chunk, instruction, model, temperature). One whose answer is
-written is never asked for again; only what was in flight when a process was killed can be. An
-interrupt (Ctrl-C, SIGTERM) starts no more chunks and waits for those in flight, which are paid for
-anyway; a second one waits for nothing.
+written is never asked for again; only what was in flight when a process was killed can be.
 """
 
 from __future__ import annotations
 
-import asyncio
-import signal
-import sys
-import threading
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from proxy.errors import UpstreamError
+from proxy.train.asking import Streak, ask_all
 from proxy.train.distill_cost import Price
 from proxy.train.distill_journal import Journal
-from proxy.train.distill_llm import Answer, GiveUp, Persistent, Stopped
+from proxy.train.distill_llm import Answer, GiveUp, Persistent
 from proxy.train.distill_plan import Chunk
 from proxy.train.distill_prompt import clean, fault
-
-FAILURES_IN_A_ROW = 20
-"""After so many, with no answer between them, something is wrong with all: the run ends."""
 
 
 @dataclass(slots=True)
@@ -40,7 +31,6 @@ class Tally:
     tokens_left: int = 0
     """Of the original ones, in usable answers; reasoning and wrappings are not among them."""
     reasons: Counter[str] = field(default_factory=Counter)
-    in_a_row: int = 0
 
 
 class Desk:
@@ -64,6 +54,7 @@ class Desk:
         self.overhead = overhead
         """Tokens that go in beside the chunk."""
         self.tally = Tally()
+        self._streak = Streak("chunks")
 
     def take(self, chunk: Chunk, answer: Answer) -> None:
         """Files an answer. What came back is paid for, usable or not."""
@@ -80,7 +71,7 @@ class Desk:
         self.tally.written += 1
         self.tally.tokens_original += chunk.tokens
         self.tally.tokens_left += self.count(compressed)
-        self.tally.in_a_row = 0
+        self._streak.broken()
 
     def fail(self, chunk: Chunk, reason: str, used: Mapping[str, Any] | None = None) -> None:
         """Lists a chunk that has no answer. Raises UpstreamError when nothing succeeds any more."""
@@ -90,9 +81,7 @@ class Desk:
         )
         self.tally.failed += 1
         self.tally.reasons[reason.partition(":")[0]] += 1
-        self.tally.in_a_row += 1
-        if self.tally.in_a_row >= FAILURES_IN_A_ROW:
-            raise UpstreamError(f"{self.tally.in_a_row} chunks failed in a row, at last: {reason}")
+        self._streak.failed(reason)
 
     def _usage(self, chunk: Chunk, answer: Answer) -> dict[str, Any]:
         """Tokens as told by the provider, else as counted here, and dollars if there is a price."""
@@ -118,65 +107,13 @@ async def work(
 
     Raises UpstreamError for what would fail every chunk, after those in flight came back.
     """
-    queue = iter(chunks)
-    fatal: list[UpstreamError] = []
-    with _Interrupts(persistent.stop):
-        workers = [_worker(queue, persistent, desk, fatal, step) for _ in range(concurrency)]
-        await asyncio.gather(*workers)
-    if fatal:
-        raise fatal[0]
 
-
-async def _worker(
-    queue: Iterator[Chunk],
-    persistent: Persistent,
-    desk: Desk,
-    fatal: list[UpstreamError],
-    step: Callable[[Tally], None],
-) -> None:
-    for chunk in queue:  # one iterator for all workers: each takes what comes next
-        if persistent.stop.is_set():
-            return
+    async def ask(chunk: Chunk) -> None:
         try:
-            await _one(chunk, persistent, desk)
-        except Stopped:
-            return
-        except UpstreamError as exc:
-            fatal.append(exc)
-            persistent.stop.set()
-        step(desk.tally)
+            answer = await persistent.ask(chunk.text.strip())
+        except GiveUp as exc:
+            desk.fail(chunk, str(exc))
+        else:
+            desk.take(chunk, answer)
 
-
-async def _one(chunk: Chunk, persistent: Persistent, desk: Desk) -> None:
-    try:
-        answer = await persistent.ask(chunk.text.strip())
-    except GiveUp as exc:
-        desk.fail(chunk, str(exc))
-    else:
-        desk.take(chunk, answer)
-
-
-class _Interrupts:
-    """While entered, a first SIGINT or SIGTERM sets the event; a second one acts as ever.
-
-    Signals reach the main thread alone, so elsewhere (and where the loop can't, on Windows) this
-    does nothing and an interrupt ends the run at once, which loses nothing that is written.
-    """
-
-    def __init__(self, stop: asyncio.Event) -> None:
-        self.stop = stop
-        self.signals: tuple[signal.Signals, ...] = ()
-        if sys.platform != "win32" and threading.current_thread() is threading.main_thread():
-            self.signals = (signal.SIGINT, signal.SIGTERM)
-
-    def __enter__(self) -> None:
-        for number in self.signals:
-            asyncio.get_running_loop().add_signal_handler(number, self._first)
-
-    def __exit__(self, *_: object) -> None:
-        for number in self.signals:
-            asyncio.get_running_loop().remove_signal_handler(number)
-
-    def _first(self) -> None:
-        self.stop.set()
-        self.__exit__()
+    await ask_all(chunks, ask, persistent.stop, concurrency, lambda: step(desk.tally))

@@ -56,7 +56,7 @@ class JudgeReport:
     asked: int = 0
     failed: int = 0
     left: int = 0
-    """Questions with neither an answer nor a failure: the run was declined."""
+    """Questions with neither an answer nor a failure: the run was stopped or declined."""
     cost: float | None = 0.0
     """Of this run, in dollars."""
 
@@ -92,7 +92,8 @@ def judge(
             lines = _write(settings, trials, journal, questioner.spent)
     spent, price = questioner.spent, budget.price
     cost = price.of(spent.tokens_in, spent.tokens_out) if price else None
-    return JudgeReport(budget, tuple(lines), spent.asked, spent.failed, 0, cost)
+    rest = len(left) - spent.asked - spent.failed
+    return JudgeReport(budget, tuple(lines), spent.asked, spent.failed, rest, cost)
 
 
 def _plan(settings: JudgeSettings, compressor: Compressor, console: Console) -> list[Trial]:
@@ -172,5 +173,7 @@ def tell(console: Console, settings: JudgeSettings, report: JudgeReport) -> None
     console.print(table_of(f"{settings.task.name}, {settings.task.compressed}", report.lines))
     cost = "unknown" if report.cost is None else f"${report.cost:,.4f}"
     console.print(f"{report.asked:,} answers in this run, spent: {cost}", highlight=False)
+    if report.left:
+        console.print(f"{report.left:,} questions are left: the same command goes on from here")
     if report.failed:
         console.print(f"{report.failed:,} have none: see {settings.out / 'failures.jsonl'}")

@@ -1,21 +1,21 @@
 """Asks the LLM for every answer that is not on the disk yet, some at a time.
 
 An answer is written when it comes, so a run that is stopped or fails goes on from there; only what
-is in flight at an interrupt is asked for again.
+was in flight when a process was killed is asked for again.
 """
 
 from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from contextlib import AsyncExitStack
 from dataclasses import dataclass, field, fields
 from types import TracebackType
 from typing import Any, cast
 
-from proxy.errors import UpstreamError
 from proxy.tokens import encoding, encoding_for
+from proxy.train.asking import Streak, ask_all
 from proxy.train.distill_cost import Price
 from proxy.train.distill_journal import Journal
 from proxy.train.distill_llm import (
@@ -25,10 +25,8 @@ from proxy.train.distill_llm import (
     LitellmTeacher,
     Persistent,
     Question,
-    Stopped,
     Teacher,
 )
-from proxy.train.distill_run import FAILURES_IN_A_ROW
 from proxy.train.judge_plan import JudgeSettings, Trial
 
 
@@ -85,7 +83,6 @@ class Spent:
     tokens_out: int = 0
     reasons: dict[str, str] = field(default_factory=dict)
     """By the key of a trial that has no answer."""
-    in_a_row: int = 0
 
 
 class Questioner:
@@ -97,23 +94,29 @@ class Questioner:
         self.price = price
         self.spent = Spent()
         self._stop = asyncio.Event()
-        self._fatal: list[UpstreamError] = []
+        self._streak = Streak("questions")
 
     async def ask(self, trials: Sequence[Trial], step: Callable[[Spent], None]) -> None:
         """Asks for the answer of each trial; the trials' keys must differ.
 
-        Raises UpstreamError for what would fail every trial, after those in flight came back.
+        Returns early at an interrupt. Raises UpstreamError for what would fail every trial, after
+        those in flight came back.
         """
         async with AsyncExitStack() as stack:
             lengths = sorted({trial.answer_tokens for trial in trials})
             persistent = {tokens: await self._persistent(stack, tokens) for tokens in lengths}
-            queue = iter(trials)
-            workers = [
-                self._worker(queue, persistent, step) for _ in range(self.settings.concurrency)
-            ]
-            await asyncio.gather(*workers)
-        if self._fatal:
-            raise self._fatal[0]
+
+            async def one(trial: Trial) -> None:
+                try:
+                    answer = await persistent[trial.answer_tokens].ask(trial.prompt)
+                except GiveUp as exc:
+                    self._fail(trial, str(exc))
+                else:
+                    # Persistent hands on what the teacher gave, and all teachers here are timed.
+                    self._file(trial, cast(TimedAnswer, answer))
+
+            concurrency = self.settings.concurrency
+            await ask_all(trials, one, self._stop, concurrency, lambda: step(self.spent))
 
     async def _persistent(self, stack: AsyncExitStack, tokens: int) -> Persistent:
         """The LLM for answers of one length."""
@@ -126,27 +129,6 @@ class Questioner:
             teacher = HttpTeacher(settings.base_url, question, settings.concurrency)
         timed = await stack.enter_async_context(Timed(teacher))
         return Persistent(timed, self._stop, settings.retries, settings.backoff_s)
-
-    async def _worker(
-        self,
-        queue: Iterator[Trial],
-        persistent: dict[int, Persistent],
-        step: Callable[[Spent], None],
-    ) -> None:
-        for trial in queue:  # one iterator for all workers: each takes what comes next
-            if self._stop.is_set():
-                return
-            try:
-                answer = await persistent[trial.answer_tokens].ask(trial.prompt)
-                # Persistent hands on what the teacher gave, and all teachers here are timed.
-                self._file(trial, cast(TimedAnswer, answer))
-            except Stopped:
-                return
-            except GiveUp as exc:
-                self._fail(trial, str(exc))
-            except UpstreamError as exc:
-                self._end(exc)
-            step(self.spent)
 
     def _file(self, trial: Trial, answer: TimedAnswer) -> None:
         tokens_in, tokens_out = answer.tokens_in, answer.tokens_out
@@ -166,16 +148,9 @@ class Questioner:
         self.spent.asked += 1
         self.spent.tokens_in += tokens_in
         self.spent.tokens_out += tokens_out
-        self.spent.in_a_row = 0
+        self._streak.broken()
 
     def _fail(self, trial: Trial, reason: str) -> None:
         self.spent.failed += 1
         self.spent.reasons[trial.key] = reason
-        self.spent.in_a_row += 1
-        if self.spent.in_a_row >= FAILURES_IN_A_ROW:
-            in_a_row = self.spent.in_a_row
-            self._end(UpstreamError(f"{in_a_row} questions failed in a row, at last: {reason}"))
-
-    def _end(self, error: UpstreamError) -> None:
-        self._fatal.append(error)
-        self._stop.set()
+        self._streak.failed(reason)

@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import json
+import signal
+import threading
+import time
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -341,3 +344,30 @@ def test_each_prompt_has_a_place_for_the_material(name: str) -> None:
     assert TASKS[name].prompts
     for prompt in TASKS[name].prompts.values():
         assert prompt.text.count("{context}") == 1 and prompt.text.count("{input}") <= 1
+
+
+def test_an_interrupt_waits_for_what_is_in_flight(tmp_path: Path) -> None:
+    place = published.meetingbank(tmp_path / "data")
+    teacher = Teacher(by_secret(f"Number {SECRET}."), delay_s=0.3)
+
+    def interrupt(budget: Budget) -> bool:
+        """Ctrl-C, as soon as the server has something to do."""
+        main = threading.main_thread().ident
+        assert main is not None
+
+        def later() -> None:
+            while not teacher.at_once:
+                time.sleep(0.01)
+            signal.pthread_kill(main, signal.SIGINT)
+
+        threading.Thread(target=later).start()
+        return True
+
+    with serving(teacher) as url:
+        settings = settings_for("meetingbank-qa", place, tmp_path / "out", url, concurrency=2)
+        compressor = published.compressor()
+        stopped = judge(settings, interrupt, QUIET, compressor)
+        assert (stopped.asked, stopped.left) == (2, 4)
+        rest = judge(settings, console=QUIET, compressor=compressor)
+    assert (rest.asked, rest.left) == (4, 0)
+    assert set(teacher.paid.values()) == {1}
