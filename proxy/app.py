@@ -34,6 +34,7 @@ from proxy.compress.scheduler import Scheduler
 from proxy.config import Config, LedgerSettings
 from proxy.errors import PrecisError
 from proxy.ledger import Metrics, open_receipts
+from proxy.prices import price_of
 from proxy.routing import Entries, Router
 from proxy.tenants import Gatekeeper, Tenants
 from proxy.tokens import DEFAULT_ENCODING
@@ -132,6 +133,8 @@ def build(
             cache=cache,
         )
     compressor.warm(encodings(config))
+    for entry in config.model_list:
+        price_of(entry)  # reads the list of prices, which no request should wait for
     entries = Entries(config)
     parts = Parts(
         config=config,

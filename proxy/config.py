@@ -61,11 +61,16 @@ LITELLM_ONLY = frozenset(
         "output_cost_per_token",
         "input_cost_per_second",
         "output_cost_per_second",
+        "cache_read_input_token_cost",
         "base_model",
         "use_in_pass_through",
     )
 )
 """Settings of LiteLLM's router that stand in ``litellm_params`` and are no request fields."""
+
+
+PRICES = ("input_cost_per_token", "cache_read_input_token_cost", "output_cost_per_token")
+"""Of LiteLLM's prices, those that we read, in ``model_info`` or ``litellm_params``."""
 
 
 def is_secret(name: str) -> bool:
@@ -256,6 +261,18 @@ class ModelInfo(Frozen):
 
     encoding: str | None = None
     """tiktoken encoding to count with; from the model's name if not given."""
+    base_model: str | None = None
+    """Name in LiteLLM's list of prices, if it is not the model's own."""
+    input_cost_per_token: float | None = Field(default=None, ge=0)
+    """Dollars; from LiteLLM's list if not given. So are the next two."""
+    cache_read_input_token_cost: float | None = Field(default=None, ge=0)
+    output_cost_per_token: float | None = Field(default=None, ge=0)
+
+    @property
+    def prices(self) -> dict[str, float]:
+        """The prices that are given, under LiteLLM's names."""
+        given = {name: getattr(self, name) for name in PRICES}
+        return {name: price for name, price in given.items() if price is not None}
 
 
 class ModelEntry(Frozen):

@@ -13,7 +13,15 @@ from collections.abc import Iterator
 from fnmatch import fnmatchcase
 from typing import Any
 
-from proxy.config import LITELLM_ONLY, Config, LiteLLMParams, ModelEntry, Policy, RouteSettings
+from proxy.config import (
+    LITELLM_ONLY,
+    PRICES,
+    Config,
+    LiteLLMParams,
+    ModelEntry,
+    Policy,
+    RouteSettings,
+)
 from proxy.config_words import Finding, suggestion
 from proxy.config_yaml import Place
 
@@ -175,6 +183,8 @@ def _models(config: Config) -> Iterator[Finding]:
 
 def _extras(params: LiteLLMParams, place: Place) -> Iterator[Finding]:
     for name in params.model_extra or {}:
+        if name in PRICES:
+            continue
         if name in LITELLM_ONLY:
             yield Finding((*place, name), "is a setting of LiteLLM's router; ignored here")
         elif close := difflib.get_close_matches(name, LiteLLMParams.model_fields, 1, 0.85):

@@ -9,7 +9,8 @@ from starlette.responses import Response
 from starlette.types import Receive, Scope, Send
 
 from proxy.errors import UpstreamError
-from proxy.ledger import Receipt
+from proxy.ledger import Receipt, Usage
+from proxy.ledger.usage import UsageReader
 from proxy.upstream import Answer
 
 log = structlog.get_logger("precis")
@@ -46,7 +47,7 @@ class Relay(Response):
         self,
         answer: Answer,
         headers: list[tuple[bytes, bytes]],
-        ended: Callable[[bool], None] = lambda whole: None,
+        ended: Callable[[bool, Usage | None], None] | None = None,
     ) -> None:
         self.answer = answer
         self.status_code = answer.status
@@ -55,6 +56,9 @@ class Relay(Response):
         self.raw_headers = [*upstream, *headers]
         self.background = None
         self._ended = ended
+        self._reader: UsageReader | None = None
+        if ended is not None and answer.status == 200:
+            self._reader = UsageReader(_content_encoding(answer))
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Once the first byte is out nothing else can be said: a cut answer stays a cut answer."""
@@ -69,6 +73,8 @@ class Relay(Response):
             )
             async for chunk in self.answer.aiter():
                 await send({"type": "http.response.body", "body": chunk, "more_body": True})
+                if self._reader is not None:
+                    self._reader.feed(chunk)
             await send({"type": "http.response.body", "body": b""})
             whole = True
         except UpstreamError as exc:
@@ -77,4 +83,10 @@ class Relay(Response):
             log.warning("cut", code=exc.code, message=exc.message)
         finally:
             await self.answer.aclose()
-            self._ended(whole)
+            if self._ended is not None:
+                self._ended(whole, self._reader.usage() if self._reader else None)
+
+
+def _content_encoding(answer: Answer) -> str:
+    named = (v for n, v in answer.headers if n.lower() == b"content-encoding")
+    return b",".join(named).decode("latin-1")

@@ -10,7 +10,8 @@ import pytest
 
 PACKAGE = Path(__file__).parent.parent / "proxy"
 LAYERS = (
-    "__version__ errors types tokens config config_checks config_file config_words config_yaml",
+    "__version__ errors types tokens prices config config_checks config_file config_words "
+    "config_yaml",
     "messages routing compress upstream tenants ledger",
     "gate reply",
     "api web train",

@@ -60,7 +60,8 @@ async def relay(answer: Answer, break_at: int = -1) -> tuple[list[Message], list
         raise AssertionError("a relay reads nothing")
 
     try:
-        await Relay(answer, [(b"x-precis-id", b"1")], ended.append)({}, receive, send)
+        relay = Relay(answer, [(b"x-precis-id", b"1")], lambda whole, usage: ended.append(whole))
+        await relay({}, receive, send)
     except OSError:
         assert break_at >= 0
     return told, ended

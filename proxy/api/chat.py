@@ -33,4 +33,6 @@ async def complete(now: Visit, chat: Chat, path: str) -> Response:
 
     answer = await send(now, call_for(now, chat, path, outcome.texts))
     receipt = outcome.receipt.after(now.overhead_ms())
-    return Relay(answer, decision_headers(receipt), close(now, receipt, answer.status))
+    return Relay(
+        answer, decision_headers(receipt), close(now, receipt, answer.status, answer.entry)
+    )

@@ -57,7 +57,7 @@ async def compress_messages(request: Request) -> Response:
             "receipt": receipt.id,
         }
     )
-    close(now, receipt, 200)(True)
+    close(now, receipt, 200)(True, None)
     answer = Response(body, media_type="application/json")
     answer.raw_headers += decision_headers(receipt)
     return answer

@@ -18,6 +18,8 @@ _STAYS_HERE = frozenset(
 )
 _KEYS = frozenset({"authorization", "api-key", "x-api-key", "cookie"})
 
+_CODINGS = frozenset({"gzip", "deflate", "identity"})
+
 
 def headers_for(visit: Visit) -> tuple[tuple[str, str], ...]:
     """The client's headers less those of this connection, ours, and a tenant's key."""
@@ -47,13 +49,23 @@ def call_for(
         method="POST",
         path=path,
         query=visit.request.url.query,
-        headers=headers_for(visit),
+        headers=_readable(headers_for(visit)),
         body=chat.body,
         model=chat.model,
         stream=chat.stream,
         render=lambda model, defaults: chat.render(texts, model=model, defaults=defaults),
         allows=visit.tenant.sees if visit.tenant else _any_model,
     )
+
+
+def _readable(headers: tuple[tuple[str, str], ...]) -> tuple[tuple[str, str], ...]:
+    """The headers, asking for no content coding in which the answer's usage can't be read."""
+    return tuple((n, _codings(v) if n == "accept-encoding" else v) for n, v in headers)
+
+
+def _codings(accepted: str) -> str:
+    codings = (coding.strip() for coding in accepted.split(","))
+    return ", ".join(c for c in codings if c.partition(";")[0].strip() in _CODINGS) or "identity"
 
 
 def _any_model(model: str) -> bool:

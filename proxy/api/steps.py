@@ -8,7 +8,7 @@ import time
 import traceback
 from collections import Counter
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import structlog
 
@@ -16,13 +16,14 @@ from proxy import __version__
 from proxy.api.parts import Visit
 from proxy.compress.draft import unchanged
 from proxy.compress.scheduler import Order
-from proxy.config import Policy
+from proxy.config import ModelEntry, Policy
 from proxy.errors import CompressionError, DeadlineExceeded, LimitError
 from proxy.gate import verify
-from proxy.ledger import Receipt
+from proxy.ledger import Receipt, Usage
 from proxy.messages.body import Chat
 from proxy.messages.opening import opening
 from proxy.messages.segment import segment
+from proxy.prices import price_of
 from proxy.routing import Asked, Route
 from proxy.tokens import encoding
 from proxy.types import Compressed, Decision, Passage
@@ -265,26 +266,36 @@ def _spent(visit: Visit, results: tuple[Compressed, ...]) -> dict[str, float]:
     return {**stages, "compress": sum(stages.values()), "overhead": visit.overhead_ms()}
 
 
-def close(visit: Visit, receipt: Receipt, status: int) -> Callable[[bool], None]:
-    """What to call when the answer has ended: files the receipt, counts, logs one line."""
+def close(
+    visit: Visit, receipt: Receipt, status: int, entry: ModelEntry | None = None
+) -> Callable[[bool, Usage | None], None]:
+    """What to call when the answer has ended: files the receipt, counts, logs one line.
+
+    ``entry`` is the one that answered, if any was asked.
+    """
     receipt = receipt.answered(status, 1000 * visit.upstream)
+    if entry is not None:
+        receipt = replace(receipt, upstream=entry.litellm_params.model)
     visit.receipt = None
     visit.parts.receipts.add(receipt)
 
-    def ended(whole: bool) -> None:
-        visit.parts.metrics.count(receipt, status)
+    def ended(whole: bool, usage: Usage | None = None) -> None:
+        done = receipt.ended(whole, usage, price_of(entry) if entry else None)
+        visit.parts.receipts.add(done)
+        visit.parts.metrics.count(done, status)
         log.info(
             "request",
-            id=receipt.id,
-            tenant=receipt.tenant,
-            model=receipt.model,
+            id=done.id,
+            tenant=done.tenant,
+            model=done.model,
             status=status,
             whole=whole,
-            decision=receipt.decision,
-            reason=receipt.reason,
-            tokens_before=receipt.tokens_before,
-            tokens_after=receipt.tokens_after,
-            **{f"{stage}_ms": round(ms, 2) for stage, ms in receipt.ms.items()},
+            decision=done.decision,
+            reason=done.reason,
+            tokens_before=done.tokens_before,
+            tokens_after=done.tokens_after,
+            cached_tokens=usage.cached_tokens if usage else None,
+            **{f"{stage}_ms": round(ms, 2) for stage, ms in done.ms.items()},
         )
 
     return ended

@@ -6,8 +6,9 @@ from proxy.config import LedgerSettings
 from proxy.ledger.metrics import Metrics
 from proxy.ledger.receipts import Receipt, Receipts
 from proxy.ledger.receipts_memory import MemoryReceipts
+from proxy.ledger.usage import Usage
 
-__all__ = ["Metrics", "Receipt", "Receipts", "open_receipts"]
+__all__ = ["Metrics", "Receipt", "Receipts", "Usage", "open_receipts"]
 
 
 def open_receipts(settings: LedgerSettings) -> Receipts:

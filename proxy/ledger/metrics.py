@@ -57,6 +57,30 @@ class Metrics:
             ("tenant", "model", "decision"),
             registry=self.registry,
         )
+        self.cached_anyway = Counter(
+            "precis_prompt_tokens_cached_anyway_total",
+            "Of the saved prompt tokens, those that the provider's cache had made cheap anyway.",
+            ("tenant", "model", "decision"),
+            registry=self.registry,
+        )
+        self.dollars = Counter(
+            "precis_saved_dollars_total",
+            "Full price of the saved prompt tokens.",
+            ("tenant", "model", "decision"),
+            registry=self.registry,
+        )
+        self.dollars_anyway = Counter(
+            "precis_cached_anyway_dollars_total",
+            "Of that, what the provider's cache had taken off anyway; the rest is the net saving.",
+            ("tenant", "model", "decision"),
+            registry=self.registry,
+        )
+        self.upstream_tokens = Counter(
+            "precis_upstream_tokens_total",
+            "What upstreams counted, where they told: prompt, cached (of the prompt), completion.",
+            ("tenant", "model", "kind"),
+            registry=self.registry,
+        )
         self.compression = Histogram(
             "precis_compression_seconds",
             "Time spent compressing, for requests that were compressed.",
@@ -88,9 +112,26 @@ class Metrics:
             self.tokens_after.labels(*who).inc(sent)
             if receipt.saved:
                 self.saved.labels(*who, receipt.decision).inc(receipt.saved)
+        self._count_upstream(receipt, who)
         if receipt.decision == "compressed":
             self.compression.observe(receipt.ms.get("compress", 0.0) / 1000)
         self.overhead.observe(receipt.ms.get("overhead", 0.0) / 1000)
+
+    def _count_upstream(self, receipt: Receipt, who: tuple[str, str]) -> None:
+        usage, saved = receipt.usage, receipt.savings
+        if usage is not None:
+            for kind, tokens in (
+                ("prompt", usage.prompt_tokens),
+                ("cached", usage.cached_tokens or 0),
+                ("completion", usage.completion_tokens),
+            ):
+                self.upstream_tokens.labels(*who, kind).inc(tokens)
+        if saved is not None and saved.gross_tokens:
+            labels = (*who, receipt.decision)
+            self.cached_anyway.labels(*labels).inc(saved.gross_tokens - saved.net_tokens)
+            if saved.gross_usd is not None and saved.net_usd is not None:
+                self.dollars.labels(*labels).inc(saved.gross_usd)
+                self.dollars_anyway.labels(*labels).inc(max(0.0, saved.gross_usd - saved.net_usd))
 
     def render(self) -> bytes:
         """The text that Prometheus scrapes."""

@@ -7,6 +7,9 @@ from dataclasses import dataclass, field, replace
 from typing import Protocol
 
 from proxy.errors import NotFound
+from proxy.ledger.savings import Savings, savings
+from proxy.ledger.usage import Usage
+from proxy.prices import Price
 from proxy.types import Decision
 
 
@@ -51,6 +54,14 @@ class Receipt:
     cache: str = "off"
     """Whether scores came from the cache: ``hit``, ``partial``, ``miss``, or ``off`` where none
     were asked for."""
+    whole: bool | None = None
+    """Whether the answer came and went to its end; None while it is under way."""
+    upstream: str = ""
+    """The model that answered, as ``litellm_params.model`` has it."""
+    usage: Usage | None = None
+    """What the upstream counted, where it told."""
+    savings: Savings | None = None
+    """What was saved, gross and net of the provider's cache."""
 
     @property
     def saved(self) -> int:
@@ -59,6 +70,13 @@ class Receipt:
     def after(self, overhead_ms: float) -> Receipt:
         """The receipt with all of our time until now in it."""
         return replace(self, ms={**self.ms, "overhead": overhead_ms})
+
+    def ended(self, whole: bool, usage: Usage | None, price: Price | None) -> Receipt:
+        """The receipt with what the upstream counted, and what that makes of the savings."""
+        if self.tokens_before is None:
+            return replace(self, whole=whole, usage=usage)
+        saved = savings(self.messages, usage, price, shadow=self.decision == "shadow")
+        return replace(self, whole=whole, usage=usage, savings=saved)
 
     def answered(self, status: int, upstream_ms: float, error: str = "") -> Receipt:
         """The receipt with how the request ended; ``error`` is the code of an error of ours."""

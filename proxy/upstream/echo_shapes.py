@@ -62,7 +62,7 @@ class Chat(Echoed):
     def whole(self) -> Json:
         message = {"role": "assistant", "content": self.text, "refusal": None}
         choice = {"index": 0, "message": message, "logprobs": None, "finish_reason": "stop"}
-        more = {"choices": [choice], "usage": _usage(self), "echo": self.body}
+        more = {"choices": [choice], "echo": self.body, "usage": _usage(self)}
         return self._head("chat.completion") | more
 
     def events(self) -> Iterator[bytes]:
@@ -94,14 +94,14 @@ class Completion(Echoed):
 
     def whole(self) -> Json:
         choices = [_choice(i, text, "stop") for i, text in enumerate(self.texts())]
-        return self._head(choices) | {"usage": _usage(self), "echo": self.body}
+        return self._head(choices) | {"echo": self.body, "usage": _usage(self)}
 
     def events(self) -> Iterator[bytes]:
         texts = list(self.texts())
         for i, text in enumerate(texts):
             yield event(self._head([_choice(i, text, None)]))
         ends = [_choice(i, "", "stop") for i in range(len(texts))]
-        yield event(self._head(ends) | {"usage": _usage(self), "echo": self.body})
+        yield event(self._head(ends) | {"echo": self.body, "usage": _usage(self)})
         yield _DONE
 
     def _head(self, choices: list[Json]) -> Json:
@@ -123,7 +123,7 @@ class Response(Echoed):
         details = {"input_tokens_details": {"cached_tokens": 0}}
         details |= {"output_tokens_details": {"reasoning_tokens": 0}}
         usage = {"input_tokens": tokens, "output_tokens": tokens, "total_tokens": 2 * tokens}
-        more = {"output": [self._item("completed")], "usage": usage | details, "echo": self.body}
+        more = {"output": [self._item("completed")], "echo": self.body, "usage": usage | details}
         return self._head("completed") | more
 
     def events(self) -> Iterator[bytes]:
@@ -188,7 +188,7 @@ class Message(Echoed):
         yield {"type": "content_block_stop", "index": 0}
         end = {"stop_reason": "end_turn", "stop_sequence": None}
         usage = {"output_tokens": self.count(self.text)}
-        yield {"type": "message_delta", "delta": end, "usage": usage, "echo": self.body}
+        yield {"type": "message_delta", "delta": end, "echo": self.body, "usage": usage}
         yield {"type": "message_stop"}
 
     def _head(self, stop: str | None, content: list[Json]) -> Json:
