@@ -9,7 +9,8 @@
     │   ├── Forbidden          a known tenant asks for what it may not  403
     │   ├── NotFound           no such route, model or receipt          404
     │   ├── MethodNotAllowed   the route exists, the method does not    405
-    │   └── TooLarge           the body is over the limit               413
+    │   ├── TooLarge           the body is over the limit               413
+    │   └── HeadTooLarge       its headers are                          431
     ├── LimitError             the tenant's limit or a full queue       429
     ├── UpstreamError          the model's provider failed              502
     │   └── UpstreamTimeout    ... by not answering in time             504
@@ -100,6 +101,13 @@ class TooLarge(CallerError):
 
     status = 413
     code = "request_too_large"
+
+
+class HeadTooLarge(CallerError):
+    """The request's target and headers are over what a request may have."""
+
+    status = 431
+    code = "headers_too_large"
 
 
 class LimitError(PrecisError):

@@ -6,8 +6,8 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from proxy.api.forward import call_for, send
-from proxy.api.parts import Visit, encoding_of, read_body, visit
-from proxy.api.steps import close, compress, passages_of, route_of, settle
+from proxy.api.parts import Visit, encoding_of, visit
+from proxy.api.steps import close, compress, passages_of, read_chat, route_of, settle
 from proxy.messages.body import Chat, parse
 from proxy.reply import Relay, decision_headers
 
@@ -15,7 +15,7 @@ from proxy.reply import Relay, decision_headers
 async def chat_completions(request: Request) -> Response:
     """``POST /v1/chat/completions``, streaming or not."""
     now = visit(request)  # who is it?
-    return await complete(now, parse(await read_body(now)), "/chat/completions")
+    return await complete(now, await read_chat(now, parse), "/chat/completions")
 
 
 async def complete(now: Visit, chat: Chat, path: str) -> Response:
@@ -29,7 +29,7 @@ async def complete(now: Visit, chat: Chat, path: str) -> Response:
 
     passages = await passages_of(now, chat, route)  # what may be touched?
     compressed = await compress(now, route, passages, encoding)  # verified, or left as it was
-    outcome = settle(now, route, chat.model, passages, compressed, encoding)
+    outcome = await settle(now, route, chat.model, passages, compressed, encoding)
 
     answer = await send(now, call_for(now, chat, path, outcome.texts))
     receipt = outcome.receipt.after(now.overhead_ms())

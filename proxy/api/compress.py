@@ -8,8 +8,8 @@ import msgspec
 from starlette.requests import Request
 from starlette.responses import Response
 
-from proxy.api.parts import encoding_of, read_body, visit
-from proxy.api.steps import close, compress, passages_of, route_of, settle
+from proxy.api.parts import encoding_of, visit
+from proxy.api.steps import close, compress, passages_of, read_chat, route_of, settle
 from proxy.messages.any_shape import parse_any
 from proxy.messages.body import Chat
 from proxy.reply import decision_headers
@@ -24,7 +24,7 @@ async def compress_messages(request: Request) -> Response:
     """
     now = visit(request)
     parts = now.parts
-    chat = parse_any(await read_body(now))
+    chat = await read_chat(now, parse_any)
     if now.tenant and chat.model:
         now.tenant.may_use(chat.model)
     encoding_name = encoding_of(parts, chat.model)
@@ -32,7 +32,7 @@ async def compress_messages(request: Request) -> Response:
 
     passages = await passages_of(now, chat, route)
     compressed = await compress(now, route, passages, encoding_name)
-    outcome = settle(now, route, chat.model, passages, compressed, encoding_name)
+    outcome = await settle(now, route, chat.model, passages, compressed, encoding_name)
 
     receipt = outcome.receipt
     before = receipt.tokens_before

@@ -7,7 +7,8 @@ from starlette.responses import Response
 
 from proxy.api.chat import complete
 from proxy.api.forward import call_for, send
-from proxy.api.parts import read_body, visit
+from proxy.api.parts import visit
+from proxy.api.steps import read_chat
 from proxy.messages.anthropic import parse_messages
 from proxy.reply import Relay, visit_headers
 
@@ -15,13 +16,13 @@ from proxy.reply import Relay, visit_headers
 async def messages(request: Request) -> Response:
     """``POST /v1/messages``, streaming or not."""
     now = visit(request)
-    return await complete(now, parse_messages(await read_body(now)), "/messages")
+    return await complete(now, await read_chat(now, parse_messages), "/messages")
 
 
 async def count_tokens(request: Request) -> Response:
     """``POST /v1/messages/count_tokens``: the provider counts the messages as they came."""
     now = visit(request)
-    asked = parse_messages(await read_body(now))
+    asked = await read_chat(now, parse_messages)
     if now.tenant:
         now.tenant.may_use(asked.model)
     now.parts.entries.find(asked.model, now.tenant)

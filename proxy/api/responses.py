@@ -6,11 +6,12 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from proxy.api.chat import complete
-from proxy.api.parts import read_body, visit
+from proxy.api.parts import visit
+from proxy.api.steps import read_chat
 from proxy.messages.responses import parse_responses
 
 
 async def responses(request: Request) -> Response:
     """``POST /v1/responses``, streaming or not."""
     now = visit(request)
-    return await complete(now, parse_responses(await read_body(now)), "/responses")
+    return await complete(now, await read_chat(now, parse_responses), "/responses")

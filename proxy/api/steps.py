@@ -13,7 +13,7 @@ from dataclasses import dataclass, field, replace
 import structlog
 
 from proxy import __version__
-from proxy.api.parts import Visit
+from proxy.api.parts import Visit, read_body
 from proxy.compress.draft import unchanged
 from proxy.compress.scheduler import Order
 from proxy.config import ModelEntry, Policy
@@ -34,6 +34,12 @@ _READ_ON_LOOP = 8_000
 """Bytes of a body up to which finding its passages takes less time than changing threads."""
 
 
+_MANY = 500
+"""Objects in a body up to which reading it takes less than changing threads is worth."""
+_SETTLE_ON_LOOP = 50_000
+"""Characters up to which hashing them does so."""
+
+
 @dataclass(frozen=True)
 class Outcome:
     """What is to be sent, and the receipt that says why."""
@@ -42,6 +48,14 @@ class Outcome:
     """New texts by message and part; empty if the request goes upstream as it came."""
     results: tuple[Compressed, ...]
     receipt: Receipt
+
+
+async def read_chat(visit: Visit, parse: Callable[[bytes], Chat]) -> Chat:
+    """The body as ``parse`` reads it; one of very many messages is read in a thread."""
+    body = await read_body(visit)
+    if body.count(b"{") <= _MANY:
+        return parse(body)
+    return await visit.parts.scheduler.in_thread(len(body), parse, body)
 
 
 async def route_of(visit: Visit, chat: Chat) -> Route:
@@ -151,7 +165,7 @@ def _order(visit: Visit, policy: Policy, encoding_name: str) -> Order:
     )
 
 
-def settle(
+async def settle(
     visit: Visit,
     route: Route,
     model: str,
@@ -160,6 +174,22 @@ def settle(
     encoding_name: str,
 ) -> Outcome:
     """Decides what is sent and writes the receipt. Shadow mode sends the original."""
+    results, _ = compressed
+    size = sum(len(passage.text) for passage in passages)
+    if len(results) <= _MANY and size <= _SETTLE_ON_LOOP:
+        return _settle(visit, route, model, passages, compressed, encoding_name)
+    given = (visit, route, model, passages, compressed, encoding_name)
+    return await visit.parts.scheduler.in_thread(size, _settle, *given)
+
+
+def _settle(
+    visit: Visit,
+    route: Route,
+    model: str,
+    passages: tuple[Passage, ...],
+    compressed: tuple[tuple[Compressed, ...], str],
+    encoding_name: str,
+) -> Outcome:
     results, failure = compressed
     changed = [i for i, result in enumerate(results) if not result.reason]
     shadow = bool(changed) and route.mode == "shadow"

@@ -28,6 +28,8 @@ Python's own 5 ms would be spent at every step of every request beside it.
 """
 _GRACE = 30
 """Seconds that requests have to end once the server is told to."""
+_KEEP_ALIVE = 75
+"""Seconds that an idle connection stays open: longer than clients and balancers keep theirs."""
 _LEVELS = logging.getLevelNamesMapping()
 
 
@@ -72,10 +74,14 @@ def settings(place: Place, app: object = None) -> uvicorn.Config:
     """How uvicorn is to serve."""
     import uvicorn
 
+    from proxy.cli.wire import Wire
+
     return uvicorn.Config(
         app,  # type: ignore[arg-type]  # None where only the socket is wanted
         host=place.host,
         port=place.port,
+        http=Wire,
+        timeout_keep_alive=_KEEP_ALIVE,
         log_config=None,
         access_log=False,
         server_header=False,
