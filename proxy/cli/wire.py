@@ -6,9 +6,9 @@ HTTP/1.0 knows no chunks: its answer ends with the connection.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, Any
 
-from starlette.responses import JSONResponse
+import msgspec
 from uvicorn.protocols.http.httptools_impl import (
     STATUS_LINE,
     HttpToolsProtocol,
@@ -18,7 +18,7 @@ from uvicorn.protocols.http.httptools_impl import (
 from proxy.errors import BadRequest, HeadTooLarge, PrecisError
 
 if TYPE_CHECKING:
-    from uvicorn._types import ASGI3Application, ASGISendEvent
+    from uvicorn._types import ASGIReceiveCallable, ASGISendCallable, ASGISendEvent, Scope
 
 MAX_HEAD = 64 * 1024
 """Bytes of a request's target and headers together; uvicorn itself takes any number."""
@@ -28,16 +28,17 @@ class Wire(HttpToolsProtocol):
     """One connection."""
 
     _head = 0
-    """Bytes of a head that is not whole yet."""
-    _in_head = True
+    """Bytes of a head that is not whole yet, but for those of the read that it began in."""
+    _in_head = False
 
     def on_message_begin(self) -> None:
         super().on_message_begin()
         self._in_head = True
 
     def data_received(self, data: bytes) -> None:
+        goes_on = self._in_head
         super().data_received(data)
-        self._head = self._head + len(data) if self._in_head else 0
+        self._head = self._head + len(data) if goes_on and self._in_head else 0
         if self._head > MAX_HEAD:
             self._refuse(_too_large())
 
@@ -46,26 +47,21 @@ class Wire(HttpToolsProtocol):
         size = len(self.url) + sum(len(name) + len(value) for name, value in self.headers)
         app = self.app
         if size > MAX_HEAD:
-            self.app = cast("ASGI3Application", _answer(_too_large()))
+            self.app = _refuse_head
         super().on_headers_complete()
         self.app = app
         if self.parser.get_http_version() == "1.0":
             # uvicorn names the class of a cycle itself; this one only sends in another way.
             self.cycle.__class__ = _UntilClosed
 
-    def on_message_complete(self) -> None:
-        super().on_message_complete()
-        self._in_head = True
-
     def send_400_response(self, msg: str) -> None:
         """What came is no HTTP. Also uvicorn's way to say so, hence the name."""
         self._refuse(BadRequest(f"{msg} Send HTTP/1.1.", code="invalid_http"))
 
     def _refuse(self, error: PrecisError) -> None:
-        answer = _answer(error)
-        head = [STATUS_LINE[answer.status_code]]
-        head += [b"%b: %b\r\n" % pair for pair in answer.raw_headers]
-        self.transport.write(b"".join([*head, b"\r\n", bytes(answer.body)]))
+        headers, body = _answer(error)
+        head = [STATUS_LINE[error.status], *(b"%b: %b\r\n" % pair for pair in headers)]
+        self.transport.write(b"".join([*head, b"\r\n", body]))
         self.transport.close()
 
 
@@ -106,5 +102,25 @@ def _too_large() -> HeadTooLarge:
     )
 
 
-def _answer(error: PrecisError) -> JSONResponse:
-    return JSONResponse(error.body(), status_code=error.status, headers={"connection": "close"})
+def _answer(error: PrecisError) -> tuple[list[tuple[bytes, bytes]], bytes]:
+    body = msgspec.json.encode(error.body())
+    headers = [
+        (b"content-type", b"application/json"),
+        (b"content-length", b"%d" % len(body)),
+        (b"connection", b"close"),
+    ]
+    return headers, body
+
+
+async def _refuse_head(scope: Scope, receive: ASGIReceiveCallable, send: ASGISendCallable) -> None:
+    error = _too_large()
+    headers, body = _answer(error)
+    await send(
+        {
+            "type": "http.response.start",
+            "status": error.status,
+            "headers": headers,
+            "trailers": False,
+        }
+    )
+    await send({"type": "http.response.body", "body": body, "more_body": False})

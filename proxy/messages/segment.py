@@ -47,8 +47,6 @@ def passage(
     if reason:
         return Passage(message, part, role, text, reason=reason)
     whole = blocks(text, policy.protect)
-    if _surely_short(text, policy):  # it stays in any case
-        return Passage(message, part, role, text, disjoint(whole))
     asked = question_marks(text) if role in ASKING_ROLES and policy.question != "none" else ()
     intact = disjoint([*whole, *without(asked, whole)])
     reason = _covered(text, whole) or _covered(text, intact)
@@ -67,11 +65,6 @@ def _whole(text: str, role: str, policy: Policy) -> str:
     if role == "user" and policy.question == "all":
         return "question"
     return "json" if "json" in policy.protect and is_json(text) else ""
-
-
-def _surely_short(text: str, policy: Policy) -> bool:
-    """Whether it has fewer tokens than the policy wants, which are no more than its bytes."""
-    return len(text) < policy.min_tokens and text.isascii()
 
 
 def _covered(text: str, intact: Sequence[Mark]) -> str:
