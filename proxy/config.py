@@ -11,7 +11,7 @@ import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, get_args
 from urllib.parse import urlsplit
 
 from pydantic import (
@@ -35,7 +35,21 @@ from proxy.types import Rules
 _SECRET = re.compile(r"(?i)(^|[_-])(api_?key|keys?|secret|password|authorization)([_-]|$)")
 _SECRET_END = re.compile(r"(?i)(token|credentials?|extra_headers)$")
 
-Protect = Literal["code", "json", "urls", "numbers", "negations", "quotes", "tables", "tags"]
+Protect = Literal[
+    "code",
+    "json",
+    "tables",
+    "diffs",
+    "traces",
+    "logs",
+    "mail",
+    "markdown",
+    "tags",
+    "urls",
+    "numbers",
+    "negations",
+    "quotes",
+]
 Role = Literal["system", "developer", "user", "assistant", "tool", "function"]
 Mode = Literal["enforce", "shadow", "off"]
 """``enforce``: compress; ``shadow``: measure, and send the original; ``off``: neither."""
@@ -349,16 +363,7 @@ class Policy(Frozen):
     chunk_end_tokens: tuple[str, ...] = (".", "\n")
     token_to_word: Literal["mean", "first"] = "mean"
     budget: Literal["global", "window"] = "global"
-    protect: tuple[Protect, ...] = (
-        "code",
-        "json",
-        "urls",
-        "numbers",
-        "negations",
-        "quotes",
-        "tables",
-        "tags",
-    )
+    protect: tuple[Protect, ...] = get_args(Protect)
     on_error: Literal["pass", "fail"] = "pass"
     deadline_ms: int = Field(default=2000, ge=1)
 

@@ -183,9 +183,10 @@ def without_repeats(
 ) -> Finish:
     """``drop_consecutive``: of forced marks in a row with nothing else kept between, one stays.
 
-    Line ends are one kind, the ends of sentences another, any other forced token its own. Marks
-    inside ``pinned`` spans always stay. Units of which ``stretch`` (growing) differs have
-    something kept between them.
+    Line ends are one kind, the ends of sentences another, any other forced token its own. The
+    first mark of a kind stays; of line ends the last of those with the most lines, so that an
+    empty line before a heading is still there. Marks inside ``pinned`` spans always stay. Units of
+    which ``stretch`` (growing) differs have something kept between them.
     """
     if not rules.drop_consecutive:
         return lambda kept: kept
@@ -197,14 +198,17 @@ def without_repeats(
             kind[index] = kinds.setdefault(name, len(kinds))
     marks = np.flatnonzero(kind >= 0)
     apart = 0 if stretch is None else stretch[marks]
+    lines = np.array([-units.strings[index].count("\n") for index in marks], dtype=np.int64)
+    order = np.lexsort((np.where(lines < 0, -marks, marks), lines))
 
     def final(kept: Bools) -> Bools:
         # How many other units are kept before each mark tells which run of marks it is in.
         run = apart + np.cumsum(kept & (kind < 0))[marks]
-        _, first = np.unique(run * len(kinds) + kind[marks], return_index=True)
+        _, best = np.unique((run * len(kinds) + kind[marks])[order], return_index=True)
+        chosen = marks[order[best]]
         result = kept.copy()
         result[marks] = False
-        result[marks[first]] = kept[marks[first]]
+        result[chosen] = kept[chosen]
         return result
 
     return final

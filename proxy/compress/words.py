@@ -1,8 +1,8 @@
 """Splits a text into units that are kept or dropped whole. Knows nothing of tokens or scores.
 
 A unit is a word, a number with its separators and sign, an address, path or identifier, an emoji,
-a run of one punctuation mark, or a single CJK character. What stands between units is white space;
-where line ends are forced they are units too, a run of them one.
+an entity of HTML, a run of one punctuation mark, or a single CJK character. What stands between
+units is white space; where line ends are forced they are units too, a run of them one.
 """
 
 from __future__ import annotations
@@ -34,8 +34,10 @@ _NOT_WORD = (
     + _CJK
 )
 _W = f"[^{_NOT_WORD}]"
+_NAME = r"(?:[A-Za-z][A-Za-z0-9]{1,30}|\#[0-9]{1,7}|\#[xX][0-9A-Fa-f]{1,6});"
+_ENTITY = f"&{_NAME}"  # &amp; &#39;
 # One mark that may stand between two word characters without ending the unit.
-_JOINT = r"(?:::|->|[-.+'’:/@&~\\$#=%]|(?<=\d),(?=\d))"
+_JOINT = rf"(?:::|->|{_ENTITY}|&(?!{_NAME})|[-.+'’:/@~\\$#=%]|(?<=\d),(?=\d))"
 _PATTERN = rf"""
     [A-Za-z]+(?=[\s,;!?")]|\.\s)                                       # most words, fast
   | (?:[A-Za-z][A-Za-z0-9+.\-]{{1,15}}://|www\.)[^\s<>"`]*[^\s<>"`.,;:!?'’)\]}}]  # URL
@@ -46,6 +48,7 @@ _PATTERN = rf"""
     (?:(?<=\d)[ \u00a0]?(?:%|€|£|¥|₹|°[CF]?)|\+\+|\#(?!{_W}))?        # 5 %, C++, C#
   | [\U0001f1e6-\U0001f1ff]{{2}}                                     # flag
   | [{_EMOJI}](?:[\ufe0f\u20e3\U0001f3fb-\U0001f3ff]|\u200d[{_EMOJI}])*
+  | {_ENTITY}
   | ([^\s])\1*                                                       # punctuation, repeated
 """
 _UNIT = re.compile(_PATTERN, re.VERBOSE)

@@ -1,4 +1,4 @@
-"""Code that stands in blocks of its own: between fences, or indented.
+"""Code that stands in blocks of its own: between fences or tags, or indented.
 
 Time is linear in the text.
 """
@@ -8,23 +8,27 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Sequence
 
+from proxy.messages.diffs import diffs
 from proxy.messages.lines import lines
+from proxy.messages.markup import verbatim_elements
 from proxy.messages.spans import disjoint
 from proxy.types import Mark, Span
 
 _FENCE = re.compile(r"\n(?P<indent>[ \t>]{0,16})(?P<fence>`{3,}|~{3,})(?P<info>[^\n]*)")
 _CODE_LINE = re.compile(
     r"[;{}]\s*$|^\s*(?:def|class|import|return|public|private|static|const|let|var|function|func|"
-    r"fn|package|SELECT|INSERT|UPDATE|CREATE|sudo|pip|npm|git|curl)\s+\S|^\s*(?:#include|#!|\$ |"
-    r">>>|//|/\*|@\w)|^\s*(?:if|for|while|else|elif|try|except|with|switch|case)\b.*[:{(]\s*$|"
+    r"fn|package|SELECT|INSERT|UPDATE|CREATE|sudo|pip|npm|git|curl|"
+    r"export|docker|kubectl|make|cargo|python3?|node|ssh)\s+\S|^\s*\.?/\w|\s--\w|"
+    r"^\s*(?:#include|#!|\$ |>>>|//|/\*|@\w)|"
+    r"^\s*(?:if|for|while|else|elif|try|except|with|switch|case)\b.*[:{(]\s*$|"
     r"\w\s*(?:[-+*|]?=|:=|==|->|=>)\s*\S|[\w\])]\([^()]*\)\s*[:;{]?\s*$|^\s*[)\]}]"
 )
 _INDENTED = re.compile(r"(?: {4}|\t)[^\n]*\S")
 
 
 def code_blocks(text: str) -> tuple[Mark, ...]:
-    """Fenced blocks (CommonMark 4.5, an open one runs to the end) and clear indented ones."""
-    spans = [*_fences(text), *_indented(text)]
+    """Fenced blocks (CommonMark 4.5, an open one has no end), ``<pre>``, clear indented ones."""
+    spans = [*_fences(text), *_indented(text), *verbatim_elements(text)]
     return disjoint(Mark(start, end, "code") for start, end in spans)
 
 
@@ -32,7 +36,7 @@ def _fences(text: str) -> list[Span]:
     shifted = "\n" + text  # so that a fence that opens the text follows a newline too
     found: list[Span] = []
     opened: re.Match[str] | None = None
-    for match in _FENCE.finditer(shifted):
+    for match in _outside(diffs(text), _FENCE.finditer(shifted)):
         fence, info = match["fence"], match["info"].strip()
         if opened is None:
             if fence[0] == "~" or "`" not in info:
@@ -41,6 +45,16 @@ def _fences(text: str) -> list[Span]:
             found.append((opened.start(), match.start("info") - 1))
             opened = None
     return [*found, (opened.start(), len(text))] if opened else found
+
+
+def _outside(blocks: Sequence[Mark], found: Iterator[re.Match[str]]) -> Iterator[re.Match[str]]:
+    """The matches that do not lie in a block: a fence in a diff is a line of another file."""
+    at = 0
+    for match in found:
+        while at < len(blocks) and blocks[at].end <= match.start():
+            at += 1
+        if at == len(blocks) or match.start() < blocks[at].start:
+            yield match
 
 
 def _indented(text: str) -> Iterator[Span]:

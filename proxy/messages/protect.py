@@ -11,6 +11,9 @@ from types import MappingProxyType
 
 from proxy.messages.addresses import addresses
 from proxy.messages.figures import numbers
+from proxy.messages.mail import mail_lines
+from proxy.messages.markdown import headings, links, list_marks, quote_marks, rules
+from proxy.messages.markup import titles
 from proxy.messages.spans import disjoint
 from proxy.types import Mark, Span
 
@@ -53,10 +56,6 @@ _QUOTE = re.compile(  # each branch starts with a literal, for which the engine 
     """,
     re.VERBOSE,
 )
-_TAG = re.compile(
-    r"</?[A-Za-z][\w:.-]{0,60}+(?:\s(?:\"[^\"<]{0,300}+\"|'[^'<]{0,300}+'|[^<>\"']){0,200}+)?/?>"
-    r"|<!--|-->|<!DOCTYPE[^<>]{0,200}>|<\?xml[^<>]{0,200}>|<!\[CDATA\[|\]\]>"
-)
 _BACKTICKS = re.compile(r"`+")
 
 
@@ -91,28 +90,38 @@ def inline_code(text: str) -> Iterator[Span]:
         i = partner[i] + 1 if near else i + 1
 
 
-def _found(pattern: re.Pattern[str]) -> Callable[[str], Iterator[Span]]:
-    return lambda text: (match.span() for match in pattern.finditer(text))
+def quotes(text: str) -> Iterator[Span]:
+    """Spans of short quotations, with their quotation marks."""
+    return (match.span() for match in _QUOTE.finditer(text))
 
 
-CLASSES: Mapping[str, tuple[str, Callable[[str], Iterator[Span]]]] = MappingProxyType(
+CLASSES: Mapping[str, Mapping[str, Callable[[str], Iterator[Span]]]] = MappingProxyType(
     {
-        "code": ("code", inline_code),
-        "urls": ("url", addresses),
-        "numbers": ("number", numbers),
-        "negations": ("negation", negations),
-        "quotes": ("quote", _found(_QUOTE)),
-        "tags": ("tag", _found(_TAG)),
+        "code": {"code": inline_code},
+        "mail": {"mail line": mail_lines, "quote mark": quote_marks},
+        "markdown": {
+            "heading": headings,
+            "list mark": list_marks,
+            "quote mark": quote_marks,
+            "link": links,
+            "rule": rules,
+        },
+        "tags": {"heading": titles},
+        "urls": {"url": addresses},
+        "numbers": {"number": numbers},
+        "negations": {"negation": negations},
+        "quotes": {"quote": quotes},
     }
 )
-"""By the policy's name of a class: the reason its marks carry, and what finds them."""
+"""By the policy's name of a class: the reasons its marks carry, and what finds them."""
 
 
 def protected(text: str, classes: Collection[str]) -> tuple[Mark, ...]:
     """Marks of the named classes, sorted and free of overlap. Unknown names are not of inline."""
     return disjoint(
         Mark(start, end, reason)
-        for name, (reason, find) in CLASSES.items()
+        for name in CLASSES
         if name in classes
+        for reason, find in CLASSES[name].items()
         for start, end in find(text)
     )

@@ -1,4 +1,4 @@
-"""Tables: Markdown and boxed ones, and columns parted by tabs, commas or semicolons.
+"""Tables: Markdown and boxed ones, and columns parted by tabs, commas, semicolons or space.
 
 Time is linear in the text.
 """
@@ -9,20 +9,27 @@ import re
 from collections.abc import Callable, Sequence
 from itertools import takewhile
 
-from proxy.types import Mark
+from proxy.types import Mark, Span
 
 MIN_ROWS = 3
 MAX_CELL = 40
 """Mean characters per cell above which lines with equally many commas are prose."""
+MAX_CELL_WORDS = 3
+"""Mean words per cell above which lines that leave the same columns free are prose."""
 
 _SEPARATORS = ("\t", ",", ";")
-_DELIMITER_ROW = re.compile(r"\s*+\|?\s*+:?-+:?\s*+(?:\|\s*+:?-+:?\s*+)*+\|?\s*+$")
+_DELIMITER_ROW = re.compile(r"\s*+\|?\s*+:?-+:?\s*+(?:[|+]\s*+:?-+:?\s*+)*+\|?\s*+$")
+_GAP = re.compile(r"(?<=\S)[ ]{2,}+(?=\S)")
 _QUOTED_CELL = re.compile(r'"[^"]*"')
 
 
 def tables(text: str) -> tuple[Mark, ...]:
-    """Markdown and boxed tables, and at least MIN_ROWS lines of tab, comma or semicolon columns."""
-    if not any(sign in text for sign in "|+\t,;"):
+    """Markdown and boxed tables, and at least MIN_ROWS lines of columns.
+
+    Columns are parted by tabs, commas or semicolons, or set with spaces so that all lines leave
+    the same places free.
+    """
+    if not any(sign in text for sign in ("|", "+", "\t", ",", ";", "  ")):
         return ()
     lines = text.split("\n")
     found: list[Mark] = []
@@ -41,7 +48,7 @@ def _rows(lines: Sequence[str], at: int) -> int:
     """How many lines from there on make a table; 0 if they make none."""
     line = lines[at]
     if "|" in line and at + 1 < len(lines) and _DELIMITER_ROW.match(lines[at + 1]):
-        return _run(lines, at, lambda line: "|" in line)
+        return 2 + _run(lines, at + 2, lambda line: "|" in line)
     rows = _run(lines, at, _is_boxed) if _is_boxed(line) else 0
     if rows >= MIN_ROWS:
         return rows
@@ -49,7 +56,8 @@ def _rows(lines: Sequence[str], at: int) -> int:
         rows = _columned(lines, at, sign) if sign in line else 0
         if rows >= MIN_ROWS:
             return rows
-    return 0
+    rows = _aligned(lines, at)
+    return rows if rows >= MIN_ROWS else 0
 
 
 def _run(lines: Sequence[str], at: int, belongs: Callable[[str], bool]) -> int:
@@ -79,3 +87,36 @@ def _columns(line: str, sign: str) -> int:
     if spaced or count < (1 if sign == "\t" else 2) or len(line) > MAX_CELL * (count + 1):
         return 0
     return count + 1
+
+
+def _aligned(lines: Sequence[str], at: int) -> int:
+    """How many lines from there on leave the same places free, and do not read like prose."""
+    free, end, cells, words = _gaps(lines[at]), at, 0, 0
+    while free:
+        cells += 1 + len(_gaps(lines[end]))
+        words += len(lines[end].split())
+        if words > cells * MAX_CELL_WORDS:
+            break
+        end += 1
+        free = _both(free, _gaps(lines[end])) if end < len(lines) else []
+    return end - at
+
+
+def _gaps(line: str) -> list[Span]:
+    """Where two spaces or more stand between words."""
+    return [match.span() for match in _GAP.finditer(line)] if "  " in line else []
+
+
+def _both(one: Sequence[Span], other: Sequence[Span]) -> list[Span]:
+    """What two ordered lists of spans have in common."""
+    found: list[Span] = []
+    i = j = 0
+    while i < len(one) and j < len(other):
+        start, end = max(one[i][0], other[j][0]), min(one[i][1], other[j][1])
+        if start < end:
+            found.append((start, end))
+        if one[i][1] < other[j][1]:
+            i += 1
+        else:
+            j += 1
+    return found

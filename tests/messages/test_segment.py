@@ -100,7 +100,11 @@ snippets = st.sampled_from(
      "'", "“q”", "\n", "\n\n", "\r\n", " ", ". ", "? ", "？", "not ", "5", "$3.50 ", "http://a.b/c",
      "a@b.io ", "/usr/bin ", '{"a": "some value"}', "[1, 2", "]", "{", "| a | b |\n", "|---|---|\n",
      "a,b,c\n", "a\tb\n", "<b>", "word ", "Answer:", "中文", "\ud800", "\x00", "é", "don't ",
-     "- x\n"]
+     "- x\n", "# H\n", "> ", "@@ -1 +1 @@\n-a\n+b\n", "diff --git a/x b/x\n",
+     "    at f (a.js:1:2)\n",
+     "Traceback (most recent call last):\n", '  File "a.py", line 1\n', "From: a\nSubject: b\n",
+     "2025-01-01 10:00:00 INFO a\n", "-- \n", "---\na: b\n---\n", "[a](b)", "&amp;", "a  b  c\n",
+     "<pre>", "</pre>", "<h1>a</h1>"]
 )  # fmt: skip
 jumbles = st.lists(snippets | st.text(max_size=5), max_size=30).map("".join)
 roles = st.sampled_from(["system", "developer", "user", "assistant", "tool", "function"])
@@ -143,6 +147,14 @@ DENSE = (
     "Q: a\n",
     "<task>",
     "no ",
+    "<h1>a",
+    "> > a\n",
+    "- a\n\n",
+    "a  b c d e f g\n",
+    "From: a\n",
+    "[a]: b\n",
+    "&amp;",
+    "# a\n",
 )
 
 
@@ -150,7 +162,12 @@ DENSE = (
     "unit",
     ["a", "1 ", "\n", "[1", '[1\\"', '{"a":', '{"a":"\\', "[1,1,x]", "`a``b", "```\n", "Q: a\n",
      "Question: ", "<task>", "<a b='", "a-", "a.", "a@", "www.", "http://(", "/", "|a|\n", "a\tb\n",
-     "a,b,c\n", "? ", "“", "'a ", "no ", "中？", "    x=1\n", " ", "\ud800", "1:1:", "- a\n\n"],
+     "a,b,c\n", "? ", "“", "'a ", "no ", "中？", "    x=1\n", " ", "\ud800", "1:1:", "- a\n\n",
+     "@@ -1,9 +1,9 @@\n", "diff --git a/x b/x\n", "*** Begin Patch\n", "    at a(b.js:1:1)\n",
+     "    at a.", "Error: ", "----", 'Traceback (most recent call last):\n  File "a", line 1\n',
+     "2025-01-01 10:00:00 ", "2025-01-01 10:00:00 INFO a\n", "From: a\n", "X-a: b\n c\n",
+     "On a ", "--", "> > a\n", "# a\n", "---\na: b\n", "[", "[a](b", "[a]: b\n", "<", "<pre>",
+     "<h1>a", "&amp;", "a  b  c\n", "a  b c d e f g\n", "_ _ "],
 )  # fmt: skip
 def test_a_long_adversarial_text_is_cut_in_linear_time(unit: str) -> None:
     """A quadratic rule would take hours for the million characters, so the test would not end.
