@@ -7,6 +7,7 @@ LiteLLM's where its users already have them (``model_list``, ``litellm_params``,
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -194,6 +195,23 @@ class CacheSettings(Frozen):
         return self.memory_mb > 0 or self.store != "none"
 
 
+class Calibration(Frozen):
+    """What ``precis calibrate`` measured, and what it reckons with."""
+
+    value_of_time: float = Field(default=5, ge=0)
+    """Dollars that an hour of waiting for an answer costs: the user's time, or a batch's."""
+    prefill_tokens_per_second: float = Field(default=10_000, gt=0)
+    """How fast the upstream reads a prompt."""
+    model: str = ""
+    """The classifier that was measured."""
+    tokens_per_second: float | None = Field(default=None, gt=0)
+    """How fast it reads on this device, in the upstream's tokens."""
+    fixed_ms: float = Field(default=0, ge=0)
+    """What each text takes besides."""
+    measured: str = ""
+    """The day."""
+
+
 class CompressorSettings(Frozen):
     """Which classifier runs, and how."""
 
@@ -317,6 +335,15 @@ ADD_UP = frozenset({"force_tokens", "force_patterns", "protect"})
 """Lists of a policy that an overlay adds to and never shortens."""
 
 
+def _is_size_or_never(size: object) -> object:
+    if size == "never" or (isinstance(size, int) and not isinstance(size, bool) and size >= 0):
+        return size
+    raise ValueError("is no number of tokens; give one, e.g. 300, or never")
+
+
+PaysOver = Annotated[int | Literal["never"], BeforeValidator(_is_size_or_never)]
+
+
 class RateStep(Frozen):
     """One step of a rate by size: texts of more than ``over`` tokens get ``rate``."""
 
@@ -364,6 +391,8 @@ class Policy(Frozen):
     token_to_word: Literal["mean", "first"] = "mean"
     budget: Literal["global", "window"] = "global"
     protect: tuple[Protect, ...] = get_args(Protect)
+    pays_over: PaysOver = 0
+    """Shorter texts are not worth the time; a route's own value takes its place."""
     on_error: Literal["pass", "fail"] = "pass"
     deadline_ms: int = Field(default=2000, ge=1)
 
@@ -384,6 +413,11 @@ class Policy(Frozen):
             return self.rate
         reached = [step.rate for step in self.rate if tokens > step.over]
         return reached[-1] if reached else 1.0
+
+    @property
+    def worth_from(self) -> float:
+        """Tokens from which a text is worth compressing; infinity if none is."""
+        return math.inf if self.pays_over == "never" else self.pays_over
 
     @property
     def rules(self) -> Rules:
@@ -464,6 +498,9 @@ class RouteSettings(Frozen):
     policy: str
     mode: ModeSetting = "enforce"
     """Where a tenant has a mode too, the more careful of both holds."""
+    pays_over: PaysOver | None = None
+    """Tokens from which compression pays for this route's models, as ``precis calibrate`` finds;
+    shorter texts are left alone."""
 
 
 class Allow(Frozen):
@@ -530,6 +567,7 @@ class Config(Frozen):
     server: Server = Server()
     compressor: CompressorSettings = CompressorSettings()
     ledger: LedgerSettings = LedgerSettings()
+    calibration: Calibration = Calibration()
     model_list: tuple[ModelEntry, ...] = ()
     router_settings: RouterSettings = RouterSettings()
     policies: dict[str, NamedPolicy] = {}

@@ -156,6 +156,10 @@ def oddities(config: Config) -> Iterator[Finding]:
     yield from _routes(config)
     yield from _policies(config)
     yield from _tenants(config)
+    measured = config.calibration.model
+    if measured and measured != config.compressor.model:
+        what = f"{measured!r} was measured, and another one runs; run precis calibrate again"
+        yield Finding(("calibration", "model"), what)
     if config.ledger.store == "memory":
         if config.ledger.path:
             yield Finding(("ledger", "path"), "has no effect; write store: sqlite beside it")

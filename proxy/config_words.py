@@ -163,6 +163,8 @@ _REMEDIES = {
     "deadline_ms": "give milliseconds, e.g. 2000",
     "port": "give a port from 0 to 65535, e.g. 8484",
     "max_body_mb": "give megabytes, e.g. 32",
+    "value_of_time": "give dollars an hour, e.g. 5",
+    "prefill_tokens_per_second": "give tokens a second, e.g. 10000",
     "max_mb": "give megabytes, e.g. 512",
     "keys": "make one with: precis keys new TENANT",
     "metrics_key": "make one with: precis keys new metrics",

@@ -60,10 +60,19 @@ class _Loader(yaml.SafeLoader):
 
 def parse(text: str) -> Document:
     """The one document in the text. Raises YamlError."""
+    root = compose(text)
+    builder = _Builder()
     try:
-        root = yaml.compose(text, Loader=_Loader)
-        builder = _Builder()
         value = builder.value(root, ()) if root is not None else None
+    except RecursionError:
+        raise YamlError(1, "is nested too deeply") from None
+    return Document(value, builder.lines, tuple(builder.problems))
+
+
+def compose(text: str) -> Node | None:
+    """The nodes of the one document in the text, with their places in it. Raises YamlError."""
+    try:
+        return yaml.compose(text, Loader=_Loader)
     except yaml.reader.ReaderError as exc:
         line = text.count("\n", 0, exc.position) + 1
         raise YamlError(line, f"has the unprintable character U+{exc.character:04X}") from None
@@ -73,7 +82,6 @@ def parse(text: str) -> Document:
         raise YamlError(mark.line + 1 if mark else 1, _plain(exc)) from None
     except RecursionError:
         raise YamlError(1, "is nested too deeply") from None
-    return Document(value, builder.lines, tuple(builder.problems))
 
 
 class _Builder:

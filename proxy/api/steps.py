@@ -160,6 +160,7 @@ def _order(visit: Visit, policy: Policy, encoding_name: str) -> Order:
         encoding=encoding_name,
         target_tokens=policy.target_tokens,
         min_tokens=policy.min_tokens,
+        pays_over=policy.worth_from,
         deadline_ms=policy.deadline_ms,
         tenant=visit.tenant_name,
     )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import typer
 
+from proxy.cli.calibrate import calibrate
 from proxy.cli.check import check
 from proxy.cli.compress import compress
 from proxy.cli.demo import demo
@@ -23,6 +24,7 @@ app.command()(check)
 app.command()(demo)
 app.command()(compress)
 app.command()(replay)
+app.command()(calibrate)
 app.add_typer(keys_app, name="keys")
 app.add_typer(train_app, name="train")
 

@@ -14,7 +14,17 @@ from rich.padding import Padding
 from rich.table import Table
 from rich.text import Text
 
-from proxy.config import Config, LedgerSettings, Limits, Mode, ModelEntry, Policy, Rollout, Tenant
+from proxy.config import (
+    Calibration,
+    Config,
+    LedgerSettings,
+    Limits,
+    Mode,
+    ModelEntry,
+    Policy,
+    Rollout,
+    Tenant,
+)
 from proxy.config_file import Loaded, load
 from proxy.errors import ConfigError
 from proxy.routing import route
@@ -55,6 +65,7 @@ def report(loaded: Loaded, file: Path, console: Console) -> None:
     ):
         console.print(Text(title, style="bold"))
         console.print(Padding(table, (0, 0, 1, 2)))
+    console.print(Text.assemble(("Calibration", "bold"), f"  {_calibration(config.calibration)}"))
     console.print(Text.assemble(("Receipts", "bold"), f"  {_receipts(config.ledger)}\n"))
     for warning in loaded.warnings:
         console.print(_coloured(warning, "yellow"), soft_wrap=True)
@@ -62,6 +73,17 @@ def report(loaded: Loaded, file: Path, console: Console) -> None:
     with_warnings = f", with {odd} warning{'s' if odd != 1 else ''}" if odd else ""
     verdict = Text.assemble((f"{file} is good", "bold green"), with_warnings)
     console.print(verdict, soft_wrap=True)
+
+
+def _calibration(device: Calibration) -> str:
+    if device.tokens_per_second is None:
+        return "none; precis calibrate finds from which size compression pays"
+    return (
+        f"{device.model} reads {device.tokens_per_second:,.0f} tokens/s and takes "
+        f"{device.fixed_ms:g} ms a text (measured {device.measured or 'some day'}); an hour of "
+        f"waiting costs ${device.value_of_time:g}, upstreams read "
+        f"{device.prefill_tokens_per_second:,.0f} tokens/s"
+    )
 
 
 def _receipts(ledger: LedgerSettings) -> str:
@@ -182,10 +204,12 @@ def _value(value: object) -> str:
 
 
 def _routes(config: Config) -> Table:
-    table = _table("", "model", "tenant", "policy", "mode")
+    table = _table("", "model", "tenant", "policy", "mode", "pays from")
     for index, entry in enumerate(config.routes):
         match = entry.match
-        table.add_row(str(index), match.model, match.tenant, entry.policy, _mode(entry.mode))
+        pays = entry.pays_over
+        size = f"{pays:,} tokens" if isinstance(pays, int) else pays or ""
+        table.add_row(str(index), match.model, match.tenant, entry.policy, _mode(entry.mode), size)
     table.add_row("", Text("anything else", style=_OFF), "", Text("sent on untouched", style=_OFF))
     return table
 

@@ -112,7 +112,9 @@ class _Wish:
         given = self.rate is not None or self.target is not None
         target = self.target if given else policy.target_tokens
         rate = self.rate or (0.5 if given else policy.rate_for(tokens))
-        reason = found.reason or ("short" if tokens < policy.min_tokens else "")
+        small = "short" if tokens < policy.min_tokens else ""
+        poor = "no saving" if tokens < policy.worth_from else ""
+        reason = found.reason or small or poor
         job = Job.of(found, policy.rules, rate, target)
         if reason:
             return verify(found, as_it_came(job, load_encoding(encoding), reason))

@@ -45,6 +45,8 @@ class Order:
     encoding: str
     target_tokens: int | None = None
     min_tokens: int = 0
+    pays_over: float = 0
+    """Tokens below which compression costs more than it saves."""
     deadline_ms: float = 2000
     tenant: str = ""
 
@@ -146,6 +148,8 @@ class Scheduler:
         reason = passage.reason
         if tokens < order.min_tokens and reason not in ("role", "empty"):
             reason = "short"
+        elif tokens < order.pays_over and not reason:
+            reason = "no saving"
         job = Job.of(passage, order.rules, order.rate_for(tokens), order.target_tokens)
         if reason:
             return as_it_came(job, encoding(order.encoding), reason)

@@ -7,8 +7,9 @@ import json
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from fnmatch import fnmatchcase
+from functools import partial
 
-from proxy.config import Allow, Config, Mode, Policy, Rollout, RouteSettings, Tenant
+from proxy.config import Allow, Config, Mode, PaysOver, Policy, Rollout, RouteSettings, Tenant
 from proxy.routing.asked import NOTHING, Asked, check_bypass, check_policy, with_rate
 
 _ANYONE = Allow()
@@ -47,8 +48,8 @@ def fingerprint_of(policy: Policy) -> str:
     return hashlib.sha256(settings.encode("utf-8", "surrogatepass")).hexdigest()[:16]
 
 
-Resolve = Callable[[str, Tenant | None], tuple[Policy, str]]
-"""(name of a policy, tenant) -> the policy as it resolves, and its fingerprint."""
+Resolve = Callable[[str, Tenant | None, PaysOver | None], tuple[Policy, str]]
+"""(name of a policy, tenant, break-even) -> the policy as it resolves, and its fingerprint."""
 
 
 def route(config: Config, model: str, tenant: Tenant | None, asked: Asked = NOTHING) -> Route:
@@ -58,7 +59,7 @@ def route(config: Config, model: str, tenant: Tenant | None, asked: Asked = NOTH
     tenant's overlay lies on either. Raises BadRequest for an unknown policy and Forbidden for a
     wish that is not allowed; ``param`` names the header.
     """
-    return _route(config, lambda name, who: _resolve(config, name, who), model, tenant, asked)
+    return _route(config, partial(_resolve, config), model, tenant, asked)
 
 
 class Router:
@@ -66,17 +67,19 @@ class Router:
 
     def __init__(self, config: Config) -> None:
         self._config = config
-        # Bounded: a pair of a policy's and a tenant's name, both from the configuration.
-        self._resolved: dict[tuple[str, str], tuple[Policy, str]] = {}
+        # Bounded: policies, tenants and break-evens are all the configuration's.
+        self._resolved: dict[tuple[str, str, PaysOver | None], tuple[Policy, str]] = {}
 
     def route(self, model: str, tenant: Tenant | None, asked: Asked = NOTHING) -> Route:
         """See the function ``route``."""
         return _route(self._config, self._policy, model, tenant, asked)
 
-    def _policy(self, name: str, tenant: Tenant | None) -> tuple[Policy, str]:
-        key = (name, tenant.name if tenant else "")
+    def _policy(
+        self, name: str, tenant: Tenant | None, pays_over: PaysOver | None
+    ) -> tuple[Policy, str]:
+        key = (name, tenant.name if tenant else "", pays_over)
         if key not in self._resolved:
-            self._resolved[key] = _resolve(self._config, name, tenant)
+            self._resolved[key] = _resolve(self._config, name, tenant, pays_over)
         return self._resolved[key]
 
 
@@ -98,7 +101,9 @@ def _route(
     name = asked.policy or (matched.policy if matched else None)
     if name is None:
         return Route(None, "", mode, "no route", model)
-    policy, fingerprint = resolve(name, tenant)
+    # A route's break-even is that of its own policy.
+    pays_over = matched.pays_over if matched and asked.policy is None else None
+    policy, fingerprint = resolve(name, tenant, pays_over)
     if asked.rate is not None:
         policy = with_rate(policy, asked.rate, allow)
         fingerprint = fingerprint_of(policy)
@@ -124,8 +129,12 @@ def _first_match(config: Config, model: str, tenant: Tenant | None) -> RouteSett
     return None
 
 
-def _resolve(config: Config, name: str, tenant: Tenant | None) -> tuple[Policy, str]:
+def _resolve(
+    config: Config, name: str, tenant: Tenant | None, pays_over: PaysOver | None
+) -> tuple[Policy, str]:
     policy = config.policy(name)
     overlay = tenant.settings.policy if tenant else None
     policy = policy.overlaid(overlay) if overlay else policy
+    if pays_over is not None:
+        policy = policy.model_copy(update={"pays_over": pays_over})
     return policy, fingerprint_of(policy)

@@ -116,3 +116,16 @@ def test_names_that_no_file_can_hold_are_made_plain() -> None:
         answer = client.post("/v1/compress", content=body)
         receipt = receipt_of(client, answer)
     assert (receipt["model"], receipt["messages"][0]["role"]) == ("?", "?")
+
+
+def test_below_the_break_even_nothing_is_touched() -> None:
+    size = 0
+    for pays_over in (0, 10_000, "never"):
+        with TestClient(build(config(pays_over=pays_over), fake())) as client:
+            receipt = receipt_of(client, chat(client))
+        user = receipt["messages"][1]
+        size = size or user["tokens_before"]
+        expected = ("compressed", "") if pays_over == 0 else ("unchanged", "no saving")
+        assert (user["action"], user["reason"]) == expected
+    with TestClient(build(config(pays_over=size), fake())) as client:
+        assert receipt_of(client, chat(client))["decision"] == "compressed"

@@ -60,6 +60,7 @@ def test_a_good_file_is_told_as_it_resolves(file: Path) -> None:
         "untouched (off)",
         "untouched (no route)",
         "the latest 10,000, in the memory of one worker",
+        "precis calibrate finds from which size",
         "config.yaml is good",
     ):
         assert words in out
