@@ -11,7 +11,7 @@ import pytest
 PACKAGE = Path(__file__).parent.parent / "proxy"
 LAYERS = (
     "__version__ errors types tokens prices config config_checks config_file config_words "
-    "config_yaml",
+    "config_yaml config_edit",
     "messages routing compress upstream tenants ledger",
     "gate reply",
     "api web train",
