@@ -293,6 +293,8 @@ class ModelInfo(Frozen):
 
     encoding: str | None = None
     """tiktoken encoding to count with; from the model's name if not given."""
+    max_input_tokens: int | None = Field(default=None, ge=1)
+    """Prompt tokens that the model takes; from litellm's cost map if not given."""
     base_model: str | None = None
     """Name in LiteLLM's list of prices, if it is not the model's own."""
     input_cost_per_token: float | None = Field(default=None, ge=0)
@@ -327,6 +329,8 @@ class RouterSettings(Frozen):
     """Seconds for the whole answer, retries included; a stream may go on while chunks come."""
     stream_timeout: float = Field(default=120, gt=0)
     """Seconds between two reads of an answer."""
+    sticky: bool = True
+    """Whether a conversation stays with one of the entries that share its model's name."""
     fallbacks: list[dict[str, list[str]]] = []
     """``[{"gpt-3.5-turbo": ["mistral-small"]}]``: public names to try when one has failed."""
 
@@ -366,6 +370,14 @@ def _kind_of_rate(value: object) -> str:
     return RATE_STEPS if isinstance(value, list | tuple) else ONE_RATE
 
 
+class FitToWindow(Frozen):
+    """Whether a prompt that the model has no room for is shortened until it fits."""
+
+    enabled: bool = True
+    reserve_tokens: int = Field(default=0, ge=0)
+    """Tokens kept free for the answer, where the request does not ask for more."""
+
+
 class Policy(Frozen):
     """What to compress and how far. Defaults are those of a route without settings."""
 
@@ -395,6 +407,12 @@ class Policy(Frozen):
     """Shorter texts are not worth the time; a route's own value takes its place."""
     on_error: Literal["pass", "fail"] = "pass"
     deadline_ms: int = Field(default=2000, ge=1)
+    fit_to_window: FitToWindow = FitToWindow(enabled=False)
+
+    @field_validator("fit_to_window", mode="before")
+    @classmethod
+    def _only_whether(cls, value: object) -> object:
+        return {"enabled": value} if isinstance(value, bool) else value
 
     @field_validator("rate")
     @classmethod

@@ -1,4 +1,4 @@
-"""What a model's tokens cost: the configuration's word, or else litellm's list.
+"""What a model's tokens cost, and how many it takes: the configuration's word, else litellm's list.
 
 The list is a file in litellm's wheel; litellm itself is never imported here.
 """
@@ -10,10 +10,11 @@ import importlib.util
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import msgspec
 
-from proxy.config import ModelEntry
+from proxy.config import PRICES, ModelEntry
 
 _FILE = "model_prices_and_context_window_backup.json"
 
@@ -34,6 +35,8 @@ class _Listed(msgspec.Struct):
     input_cost_per_token: float | None = None
     cache_read_input_token_cost: float | None = None
     output_cost_per_token: float | None = None
+    max_input_tokens: Any = None
+    """Tokens of a prompt; a number where the list is not explaining itself."""
 
 
 def price_of(entry: ModelEntry) -> Price | None:
@@ -44,11 +47,17 @@ def price_of(entry: ModelEntry) -> Price | None:
     """
     listed = _listed(entry)
     given = {**(entry.litellm_params.model_extra or {}), **entry.model_info.prices}
-    values = [_number(given.get(name, getattr(listed, name))) for name in _Listed.__struct_fields__]
+    values = [_number(given.get(name, getattr(listed, name))) for name in PRICES]
     asked, cached, answered = values
     if asked is None:
         return None
     return Price(asked, asked if cached is None else cached, answered or 0.0)
+
+
+def input_limit_of(entry: ModelEntry) -> int | None:
+    """Tokens that a prompt for the entry's model may have; None if nobody knows."""
+    listed = _number(_listed(entry).max_input_tokens)
+    return entry.model_info.max_input_tokens or (int(listed) if listed else None)
 
 
 def _listed(entry: ModelEntry) -> _Listed:

@@ -199,3 +199,13 @@ def test_a_configuration_does_not_change() -> None:
     config = Config()
     with pytest.raises(ValidationError):
         config.server.port = 1  # type: ignore[misc]
+
+
+@pytest.mark.parametrize(
+    "value,enabled,reserve",
+    [(True, True, 0), (False, False, 0), ({"reserve_tokens": 500}, True, 500)],
+)
+def test_fit_to_window_is_a_yes_or_says_more(value: object, enabled: bool, reserve: int) -> None:
+    fit = Policy.model_validate({"fit_to_window": value}).fit_to_window
+    assert (fit.enabled, fit.reserve_tokens) == (enabled, reserve)
+    assert not Policy().fit_to_window.enabled

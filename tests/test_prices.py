@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from proxy.config import ModelEntry
-from proxy.prices import Price, price_of
+from proxy.prices import Price, input_limit_of, price_of
 
 
 def price(model: str, info: dict[str, Any] | None = None, **params: Any) -> Price | None:
@@ -47,3 +47,15 @@ def test_litellm_is_not_imported_for_it() -> None:
         "assert 'litellm' not in sys.modules"
     )
     assert subprocess.run([sys.executable, "-c", code]).returncode == 0
+
+
+def limit(model: str, info: dict[str, Any] | None = None) -> int | None:
+    entry = {"model_name": "m", "litellm_params": {"model": model}, "model_info": info or {}}
+    return input_limit_of(ModelEntry.model_validate(entry))
+
+
+def test_limits_of_prompts_are_known_too() -> None:
+    assert limit("gpt-3.5-turbo") == limit("openai/gpt-3.5-turbo") == 16385
+    assert limit("mine", {"base_model": "gpt-3.5-turbo"}) == 16385
+    assert limit("gpt-3.5-turbo", {"max_input_tokens": 900}) == 900
+    assert limit("openai/made-up") is limit("sample_spec") is None

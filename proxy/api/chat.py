@@ -5,7 +5,7 @@ from __future__ import annotations
 from starlette.requests import Request
 from starlette.responses import Response
 
-from proxy.api.forward import call_for, send
+from proxy.api.fit import Asking, deliver
 from proxy.api.parts import Visit, encoding_of, visit
 from proxy.api.steps import close, compress, passages_of, read_chat, route_of, settle
 from proxy.messages.body import Chat, parse
@@ -31,7 +31,8 @@ async def complete(now: Visit, chat: Chat, path: str) -> Response:
     compressed = await compress(now, route, passages, encoding)  # verified, or left as it was
     outcome = await settle(now, route, chat.model, passages, compressed, encoding)
 
-    answer = await send(now, call_for(now, chat, path, outcome.texts))
+    asking = Asking(chat, path, route, encoding)
+    answer, outcome = await deliver(now, asking, outcome)  # shorter still, if it must fit
     receipt = outcome.receipt.after(now.overhead_ms())
     return Relay(
         answer, decision_headers(receipt), close(now, receipt, answer.status, answer.entry)

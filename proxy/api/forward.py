@@ -9,8 +9,11 @@ from starlette.requests import Request
 
 from proxy.api.parts import Visit
 from proxy.messages.body import Chat
+from proxy.messages.opening import opening
 from proxy.upstream import Answer, Call
 
+_READ_ON_LOOP = 8_000
+"""Bytes of a body up to which hashing its opening takes less time than changing threads."""
 _STAYS_HERE = frozenset(
     # Of this connection only (RFC 9110, 7.6.1), or made anew for the next one.
     "connection keep-alive proxy-authenticate proxy-authorization proxy-connection te trailer "
@@ -41,7 +44,7 @@ def path_for(request: Request) -> str:
     return path.removeprefix("/v1")
 
 
-def call_for(
+async def call_for(
     visit: Visit, chat: Chat, path: str, texts: Mapping[tuple[int, int | None], str]
 ) -> Call:
     """The request with its new texts, ready for whichever model entry takes it."""
@@ -55,6 +58,7 @@ def call_for(
         stream=chat.stream,
         render=lambda model, defaults: chat.render(texts, model=model, defaults=defaults),
         allows=visit.tenant.sees if visit.tenant else _any_model,
+        conversation=await _conversation(visit, chat),
     )
 
 
@@ -66,6 +70,24 @@ def _readable(headers: tuple[tuple[str, str], ...]) -> tuple[tuple[str, str], ..
 def _codings(accepted: str) -> str:
     codings = (coding.strip() for coding in accepted.split(","))
     return ", ".join(c for c in codings if c.partition(";")[0].strip() in _CODINGS) or "identity"
+
+
+async def _conversation(visit: Visit, chat: Chat) -> str:
+    """What the conversation is told by: the caller's own key for prompt caches, or its opening.
+
+    Empty where there is only one entry to choose from.
+    """
+    parts = visit.parts
+    sticky = parts.config.router_settings.sticky
+    if not sticky or len(parts.entries.find(chat.model, visit.tenant)) < 2:
+        return ""
+    if named := chat.fields.get("prompt_cache_key"):
+        return f"{visit.tenant_name}\n{bytes(named).decode()}"
+    size = len(chat.body)
+    if size <= _READ_ON_LOOP:
+        return f"{visit.tenant_name}\n{opening(chat)}"
+    place = await parts.scheduler.in_thread(size, opening, chat)
+    return f"{visit.tenant_name}\n{place}"
 
 
 def _any_model(model: str) -> bool:

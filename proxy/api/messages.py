@@ -26,5 +26,5 @@ async def count_tokens(request: Request) -> Response:
     if now.tenant:
         now.tenant.may_use(asked.model)
     now.parts.entries.find(asked.model, now.tenant)
-    answer = await send(now, call_for(now, asked, "/messages/count_tokens", {}))
+    answer = await send(now, await call_for(now, asked, "/messages/count_tokens", {}))
     return Relay(answer, visit_headers(now.id, now.overhead_ms()))

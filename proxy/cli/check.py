@@ -17,6 +17,7 @@ from rich.text import Text
 from proxy.config import (
     Calibration,
     Config,
+    FitToWindow,
     LedgerSettings,
     Limits,
     Mode,
@@ -198,6 +199,9 @@ def _rest(policy: Policy) -> str:
 def _value(value: object) -> str:
     if isinstance(value, bool):
         return str(value).lower()
+    if isinstance(value, FitToWindow):
+        kept = f", {value.reserve_tokens:,} tokens kept free" if value.reserve_tokens else ""
+        return f"{str(value.enabled).lower()}{kept}"
     if isinstance(value, tuple):
         return " ".join(_visible(str(item)) for item in value)
     return str(value)

@@ -2,5 +2,6 @@
 
 from proxy.upstream.call import Answer, Call, Provider, Timeouts
 from proxy.upstream.pool import Pool
+from proxy.upstream.too_long import TooLong, refused_as_too_long
 
-__all__ = ["Answer", "Call", "Pool", "Provider", "Timeouts"]
+__all__ = ["Answer", "Call", "Pool", "Provider", "Timeouts", "TooLong", "refused_as_too_long"]

@@ -45,6 +45,9 @@ class Call:
     allows: Callable[[str], bool] = field(default=_any_model, repr=False)
     """Whether the caller may use a public model name; asked of fallbacks."""
 
+    conversation: str = field(default="", repr=False)
+    """The same for all calls of a conversation; empty where that can't be told."""
+
     def body_for(self, model: str, defaults: Mapping[str, Any]) -> bytes:
         """The body with the provider's model id, and with what the client did not set."""
         return self.body if self.render is None else self.render(model, defaults)
@@ -60,6 +63,10 @@ class Timeouts:
 
 async def _nothing_to_close() -> None:
     return None
+
+
+async def _only(body: bytes) -> AsyncIterator[bytes]:
+    yield body
 
 
 class Answer:
@@ -105,6 +112,11 @@ class Answer:
             self._ahead.append(chunk)
             held += len(chunk)
 
+    @property
+    def ahead(self) -> bytes:
+        """What was read ahead and not yet passed on."""
+        return b"".join(self._ahead)
+
     async def aiter(self) -> AsyncIterator[bytes]:
         """The raw body, piece by piece as it comes. To be used once.
 
@@ -114,6 +126,14 @@ class Answer:
             yield self._ahead.popleft()
         while (chunk := await self._next()) is not None:
             yield chunk
+
+    def instead(self, body: bytes) -> Answer:
+        """This answer with another JSON body; it is closed with the new one."""
+        dropped = (b"content-length", b"content-encoding", b"content-type")
+        kept = [pair for pair in self.headers if pair[0].lower() not in dropped]
+        own = [(b"content-type", b"application/json"), (b"content-length", b"%d" % len(body))]
+        chunks = _only(body)
+        return Answer(self.status, [*kept, *own], chunks, entry=self.entry, close=self.aclose)
 
     async def read(self) -> bytes:
         """The whole raw body, and then the answer is closed."""

@@ -141,7 +141,7 @@ class Pool:
         """Try the entries of one name; whether that gave an answer to pass on as it is."""
         failures = 0
         while True:
-            index = share.pick(_now())
+            index = share.pick(_now(), trip.call.conversation)
             entry = share.entries[index]
             trip.tries += 1
             failure = await self._try(trip, entry)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import json
+from collections import Counter
 from typing import Any
 
 import pydantic
@@ -212,11 +213,38 @@ def test_another_protocol_is_spoken_through_litellm(server: Served, upstream: Re
     assert upstream.requests[0].path == "/v1/messages"
 
 
-def test_entries_of_one_name_share_the_load(server: Served, upstream: Recorder) -> None:
+def test_entries_of_one_name_share_the_conversations(server: Served, upstream: Recorder) -> None:
     with server.client() as client:
-        for _ in range(4):
-            client.chat.completions.create(model="pair", messages=HELLO)
-    models = sorted(seen.json["model"] for seen in upstream.requests)
-    assert models == ["first", "first", "second", "second"]
+        for number in range(10):
+            client.chat.completions.create(
+                model="pair", messages=[{"role": "user", "content": f"Hello {number}?"}]
+            )
+    models = Counter(seen.json["model"] for seen in upstream.requests)
+    assert min(models["first"], models["second"]) >= 2
     for seen in upstream.requests:
         assert seen.header("authorization") == f"Bearer sk-{seen.json['model']}"
+
+
+def test_a_conversation_stays_with_one_entry(server: Served, upstream: Recorder) -> None:
+    talks: list[list[Any]] = [[{"role": "user", "content": f"Topic {i}?"}] for i in range(4)]
+    with server.client() as client:
+        for _ in range(3):
+            for talk in talks:
+                client.chat.completions.create(model="pair", messages=talk)
+                talk += [{"role": "assistant", "content": "Yes."}, {"role": "user", "content": "?"}]
+    served: dict[str, set[str]] = {}
+    for seen in upstream.requests:
+        served.setdefault(seen.json["messages"][0]["content"], set()).add(seen.json["model"])
+    assert [len(models) for models in served.values()] == [1] * 4
+
+
+def test_a_key_for_the_prompt_cache_tells_the_conversation(
+    server: Served, upstream: Recorder
+) -> None:
+    with server.client() as client:
+        for number in range(8):
+            messages: list[Any] = [{"role": "user", "content": f"Hello {number}?"}]
+            client.chat.completions.create(
+                model="pair", messages=messages, prompt_cache_key="the same"
+            )
+    assert len({seen.json["model"] for seen in upstream.requests}) == 1

@@ -57,3 +57,37 @@ def test_a_rest_is_never_cut_short_by_a_later_shorter_one(data: st.DataObject) -
         turns.rest(0, until)
     now = data.draw(st.floats(0, max(untils), exclude_max=True))
     assert turns.pick(now) == 1
+
+
+@given(st.text(min_size=1), st.lists(st.integers(1, 9), min_size=2, max_size=5))
+def test_a_conversation_stays_where_it_is(conversation: str, weights: list[int]) -> None:
+    first, second = share(*weights), share(*weights)
+    place = first.pick(0, conversation)
+    for other in range(5):
+        first.pick(0)
+        first.pick(0, f"another {other}")
+    assert first.pick(0, conversation) == second.pick(0, conversation) == place
+
+
+def test_conversations_are_shared_by_weight() -> None:
+    turns = share(3, 1)
+    picked = Counter(turns.pick(0, f"conversation {i}") for i in range(2000))
+    assert 1400 < picked[0] < 1600
+
+
+def test_an_entry_that_rests_moves_its_own_conversations_only() -> None:
+    turns = share(1, 1, 1)
+    names = [f"conversation {i}" for i in range(200)]
+    before = {name: turns.pick(0, name) for name in names}
+    turns.rest(1, until=10)
+    during = {name: turns.pick(5, name) for name in names}
+    assert 1 not in during.values()
+    assert all(during[name] == place for name, place in before.items() if place != 1)
+    assert {name: turns.pick(10, name) for name in names} == before
+
+
+def test_the_order_of_the_file_does_not_matter() -> None:
+    one, other = (entry(api_base=f"http://{host}/v1") for host in ("a", "b"))
+    for i in range(20):
+        pair, reverse = Share([one, other]), Share([other, one])
+        assert pair.entries[pair.pick(0, f"{i}")] == reverse.entries[reverse.pick(0, f"{i}")]
