@@ -16,7 +16,7 @@ from proxy.compress import trial
 from proxy.compress.checkpoint import find
 from proxy.compress.draft import Draft, Job, Reader, as_it_came
 from proxy.compress.engine import open_scorer
-from proxy.compress.scorer import Floats, Ints, Scorer
+from proxy.compress.scorer import BatchScorer, Floats, Ints, Scorer
 from proxy.compress.windows import Window
 from proxy.tokens import DEFAULT_ENCODING, encoding
 from proxy.types import Compressed, Mark, Region, Rules
@@ -28,7 +28,9 @@ class Compressor:
     def __init__(self, scorer: Scorer, reader: Reader, *, threads: int | None = None) -> None:
         self.scorer = scorer
         self.reader = reader
-        self.threads = threads or os.cpu_count() or 1
+        self.batch_tokens = scorer.batch_tokens if isinstance(scorer, BatchScorer) else 0
+        # Batches run one after the other: while one is scored, another thread gathers the next.
+        self.threads = threads or (2 if self.batch_tokens else os.cpu_count() or 1)
         self.pool = ThreadPoolExecutor(self.threads, thread_name_prefix="score")
 
     @classmethod
@@ -108,7 +110,7 @@ class Compressor:
             return early
         draft = Draft.of(job, self.reader)
         read = time.perf_counter()
-        packed = list(self.pool.map(partial(self.levels, draft), draft.windows))
+        packed = self._levels_of_all(draft)
         scored = time.perf_counter()
         result = self.finish(draft, packed, encoding_name)
         ended = time.perf_counter()
@@ -137,6 +139,22 @@ class Compressor:
         tokenizer = self.reader.tokenizer
         inner = self.scorer.score(tokenizer.around(ids))
         return inner[len(tokenizer.prefix) : len(inner) - len(tokenizer.suffix)]
+
+    def score_many(self, windows: Sequence[Ints]) -> list[Floats]:
+        """What ``score`` gives for each window, in one go where the classifier can do that."""
+        if not isinstance(self.scorer, BatchScorer):
+            return [self.score(ids) for ids in windows]
+        tokenizer = self.reader.tokenizer
+        whole = self.scorer.score_many([tokenizer.around(ids) for ids in windows])
+        before, after = len(tokenizer.prefix), len(tokenizer.suffix)
+        return [scores[before : len(scores) - after] for scores in whole]
+
+    def _levels_of_all(self, draft: Draft) -> list[bytes]:
+        if not self.batch_tokens:
+            return list(self.pool.map(partial(self.levels, draft), draft.windows))
+        scores = self.score_many([draft.ids(window) for window in draft.windows])
+        pairs = zip(draft.windows, scores, strict=True)
+        return [draft.levels(window, one) for window, one in pairs]
 
     def levels(self, draft: Draft, window: Window) -> bytes:
         """The scores of one window's words, packed."""

@@ -72,6 +72,7 @@ def _torch(checkpoint: Checkpoint, tokenizer: Tokenizer, precision: str) -> Scor
         label_keep=checkpoint.label_keep,
         precision=precision,
         sample=trial.windows(tokenizer, checkpoint.window),
+        longest=checkpoint.window,
     )
 
 

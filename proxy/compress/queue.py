@@ -16,6 +16,7 @@ from proxy.compress.pace import Pace
 from proxy.compress.scorer import Floats, Ints
 
 Score = Callable[[Ints], Floats]
+ScoreMany = Callable[[Sequence[Ints]], list[Floats]]
 
 
 class Work:
@@ -50,8 +51,12 @@ class _Line:
 class WindowQueue:
     """Serves the windows of all requests with ``threads`` threads, fairly."""
 
-    def __init__(self, score: Score, threads: int) -> None:
-        self._score = score
+    def __init__(
+        self, score: Score, threads: int, *, many: ScoreMany | None = None, batch_tokens: int = 0
+    ) -> None:
+        """With ``many``, a thread takes ``batch_tokens`` tokens of windows at a time for it."""
+        self._score_many = many or (lambda windows: [score(ids) for ids in windows])
+        self._batch_tokens = batch_tokens if many else 0
         self._lines: dict[str, _Line] = {}
         self._served = 0.0
         self._pace = Pace()
@@ -114,16 +119,22 @@ class WindowQueue:
     def _serve(self) -> None:
         stand_back()
         while taken := self._next():
-            self._run(*taken)
+            self._run(taken)
 
-    def _next(self) -> tuple[Work, int] | None:
-        """The next window, as soon as there is one; None once the queue is closed."""
+    def _next(self) -> list[tuple[Work, int]]:
+        """The next windows, as soon as there is one; none once the queue is closed."""
         with self._change:
             while not self.closed:
                 if self._lines:
-                    return self._take()
+                    return self._take_batch()
                 self._change.wait()
-        return None
+        return []
+
+    def _take_batch(self) -> list[tuple[Work, int]]:
+        taken = [self._take()]
+        while self._lines and _tokens(taken) < self._batch_tokens:
+            taken.append(self._take())
+        return taken
 
     def _take(self) -> tuple[Work, int]:
         """The next window of the tenant that had least so far; the lock is held."""
@@ -145,19 +156,35 @@ class WindowQueue:
         if not line.works:
             del self._lines[work.tenant]
 
-    def _run(self, work: Work, index: int) -> None:
+    def _run(self, taken: list[tuple[Work, int]]) -> None:
         started = time.perf_counter()
         try:
-            work.scores[index] = self._score(work.windows[index])
-        except Exception as exc:  # handed to the request that waits for it
-            work.error = exc
-        seconds = time.perf_counter() - started
+            scores = self._score_many([work.windows[index] for work, index in taken])
+        except Exception as exc:
+            if len(taken) > 1:  # only the request whose window it was is to see it
+                for one in taken:
+                    self._run([one])
+                return
+            taken[0][0].error = exc  # handed to the request that waits for it
+        else:
+            for (work, index), found in zip(taken, scores, strict=True):
+                work.scores[index] = found
+        self._note(taken, time.perf_counter() - started)
+
+    def _note(self, taken: list[tuple[Work, int]], seconds: float) -> None:
+        last = []
         with self._change:
-            self._pace.note(len(work.windows[index]), seconds)
-            work.missing -= 1
-            last = work.missing == 0
-        if last:
+            self._pace.note(_tokens(taken), seconds)
+            for work, _ in taken:
+                work.missing -= 1
+                if work.missing == 0:
+                    last.append(work)
+        for work in last:
             work.done()
+
+
+def _tokens(taken: list[tuple[Work, int]]) -> int:
+    return sum(len(work.windows[index]) for work, index in taken)
 
 
 def _waiting(work: Work) -> int:

@@ -71,7 +71,12 @@ class Scheduler:
         self.compressor = compressor
         self.cache = cache
         self._max_queue_tokens = max_queue_tokens
-        self._queue = WindowQueue(compressor.score, compressor.threads)
+        self._queue = WindowQueue(
+            compressor.score,
+            compressor.threads,
+            many=compressor.score_many if compressor.batch_tokens else None,
+            batch_tokens=compressor.batch_tokens,
+        )
         self._hands = Hands()
         self._reading, self._choosing = Pace(), Pace()  # characters per second
 

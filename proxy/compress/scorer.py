@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from typing import Protocol
+from collections.abc import Sequence
+from typing import Protocol, runtime_checkable
 
 import numpy as np
 import numpy.typing as npt
 
 Ints = npt.NDArray[np.int64]
 Floats = npt.NDArray[np.float32]
+Bools = npt.NDArray[np.bool_]
 
 
 class Scorer(Protocol):
@@ -20,6 +22,21 @@ class Scorer(Protocol):
 
     def score(self, ids: Ints) -> Floats:
         """P(keep) of each token of one window, special tokens included, shape ``(tokens,)``."""
+        ...
+
+
+@runtime_checkable
+class BatchScorer(Scorer, Protocol):
+    """Scores many windows in one go where that is faster: on an accelerator.
+
+    A window's scores must not depend on the others.
+    """
+
+    batch_tokens: int
+    """Tokens that are best scored in one go; 0 where windows are best scored one by one."""
+
+    def score_many(self, windows: Sequence[Ints]) -> list[Floats]:
+        """What ``score`` gives for each window, in order."""
         ...
 
 

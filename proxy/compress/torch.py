@@ -1,7 +1,9 @@
 """The PyTorch engine, and the only serving file that imports torch; also traces for ONNX.
 
-For accelerators. On a CPU one window a call, as the ONNX engine. Precision ``auto`` is half where
-the device has it (bf16, or fp16 on older cards and Apple's) and scores stay the same with it.
+For accelerators, in batches of fixed shapes (``batches``): nothing waits for the device before the
+last of them is under way, and the scores come back in one piece. On a CPU one window a call, as the
+ONNX engine. Precision ``auto`` is half where the device has it (bf16, or fp16 on older cards and
+Apple's) and scores stay the same with it.
 """
 
 from __future__ import annotations
@@ -19,10 +21,17 @@ import transformers
 from safetensors import SafetensorError
 from transformers import AutoModelForTokenClassification
 
-from proxy.compress import trial
-from proxy.compress.scorer import Floats, Ints
+from proxy.compress import batches, trial
+from proxy.compress.scorer import Bools, Floats, Ints
 from proxy.errors import CheckpointError
 
+BATCH_TOKENS = 4096
+"""Of one array: enough to fill a large card's cores, some 10 ms of its time with a large model."""
+GO_TOKENS = 4 * BATCH_TOKENS
+"""Of windows to ask for in one go, so that each length finds its like."""
+_BROAD = frozenset("bert camembert distilbert roberta xlm-roberta".split())
+"""Families that take a mask of four dimensions as it is. Of one of two, transformers looks whether
+anything is masked at all, which waits for the device, and picks another kernel if not."""
 _NAMES = {torch.float32: "fp32", torch.bfloat16: "bf16", torch.float16: "fp16"}
 
 
@@ -38,12 +47,25 @@ class TorchScorer:
         label_keep: int = 1,
         precision: str = "auto",
         sample: Sequence[Ints] = (),
+        longest: int = 512,
+        place: torch.device | None = None,
+        batch_tokens: int | None = None,
     ) -> None:
-        """``sample``: windows on which ``auto`` makes sure that half precision is good enough."""
+        """``sample``: windows on which ``auto`` makes sure that half precision is good enough.
+
+        ``longest``: tokens of the longest window. ``place`` is the accelerator if not given;
+        ``batch_tokens`` what suits it, 0 for one window a call.
+        """
         self.name = name
-        self.device = device()
-        self._keep = label_keep
+        self.device = place or device()
+        usual = 0 if self.device.type == "cpu" else GO_TOKENS
+        self.batch_tokens = usual if batch_tokens is None else batch_tokens
+        self._keep, self._longest = label_keep, longest
         self._model = load(folder).to(self.device)
+        config = self._model.config
+        attention = getattr(config, "_attn_implementation", "")
+        self._broad = config.model_type in _BROAD and attention == "sdpa"
+        self._pad = config.pad_token_id or 0
         self.precision = self._lower(precision, sample)
         if self.precision == "fp32" and self._model.dtype != torch.float32:
             self._model = load(folder).to(self.device)
@@ -65,7 +87,42 @@ class TorchScorer:
 
     def score(self, ids: Ints) -> Floats:
         """P(keep) of each token, shape ``(tokens,)``."""
+        if self.batch_tokens:
+            return self.score_many([ids])[0]
         return score(self._model, ids, self._keep)
+
+    def score_many(self, windows: Sequence[Ints]) -> list[Floats]:
+        """P(keep) of each token of each window, each of shape ``(tokens,)``, in order."""
+        if not self.batch_tokens or not windows:
+            return [score(self._model, ids, self._keep) for ids in windows]
+        size = min(self.batch_tokens, BATCH_TOKENS)
+        plan = list(batches.plan([len(ids) for ids in windows], self._longest, size))
+        with torch.inference_mode():
+            parts = [self._run(*batch.fill(windows, self._pad)) for batch in plan]
+            flat: Floats = torch.cat(parts).cpu().numpy()  # the only wait for the device
+        found: list[Floats] = [flat[:0]] * len(windows)
+        start = 0
+        for batch in plan:
+            for row, index in enumerate(batch.index.tolist()):
+                at = start + row * batch.length
+                found[index] = flat[at : at + len(windows[index])]
+            start += batch.rows * batch.length
+        return found
+
+    def _run(self, ids: Ints, real: Bools) -> torch.Tensor:
+        """P(keep) of all tokens of a batch on the device, not waited for."""
+        mask = self._moved(real)  # (rows, length)
+        if self._broad:
+            mask = mask[:, None, None, :]  # for all heads and all that look
+        logits = self._model(input_ids=self._moved(ids), attention_mask=mask).logits
+        keep: torch.Tensor = logits.float().softmax(-1)[..., self._keep]  # (rows, length)
+        return keep.flatten()
+
+    def _moved(self, array: Ints | Bools) -> torch.Tensor:
+        host = torch.from_numpy(array)
+        if self.device.type == "cuda":
+            host = host.pin_memory()  # else the copy would wait for what runs already
+        return host.to(self.device, non_blocking=True)
 
 
 def load(folder: Path, *, eager: bool = False) -> Any:
