@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from dataclasses import dataclass, field
+from functools import cached_property
 
 from tests.bench import load
 from tests.bench.servers import KEY, MODEL, Server
@@ -26,6 +28,8 @@ class Seen:
     """Processor seconds per request at 16 connections."""
     cpu_chunk: list[float] = field(default_factory=list)
     """Processor seconds per chunk of the streams in lockstep."""
+    curve: dict[int, float] = field(default_factory=dict)
+    """Requests per second by the number of connections."""
     rss_mb: float = 0.0
     """After everything else."""
 
@@ -40,14 +44,16 @@ class Requests:
     lockstep: bytes
 
     @classmethod
-    def make(cls) -> Requests:
+    def make(cls, headers: Mapping[str, str]) -> Requests:
+        """With a contender's own headers."""
+
         def chat(content: str, **more: object) -> bytes:
             messages = [
                 {"role": "system", "content": "You are a helpful assistant."},
                 {"role": "user", "content": content},
             ]
             body = json.dumps({"model": MODEL, **more, "messages": messages}).encode()
-            return load.post(body, KEY)
+            return load.post(body, KEY, headers)
 
         return cls(
             small=chat("What was decided in the third meeting?"),
@@ -65,6 +71,10 @@ class Contender:
     port: int
     server: Server | None = None
     seen: Seen = field(default_factory=Seen)
+
+    @cached_property
+    def asked(self) -> Requests:
+        return Requests.make(self.server.headers if self.server else {})
 
     def cpu_s(self) -> float:
         return self.server.cpu_s() if self.server else 0.0

@@ -40,6 +40,7 @@ def summary(one: Contender, direct: Contender) -> dict[str, Any]:
         "per_second": report.spread(one.seen.per_second),
         "cpu_request_us": 1e6 * median(one.seen.cpu_request),
         "cpu_chunk_us": 1e6 * median(one.seen.cpu_chunk),
+        "curve": one.seen.curve,
         "rss_mb": one.seen.rss_mb,
     }
 

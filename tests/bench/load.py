@@ -9,8 +9,9 @@ from __future__ import annotations
 import asyncio
 import re
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from types import MappingProxyType
 from typing import cast
 
 from tests.bench.upstream import ACK
@@ -94,13 +95,14 @@ class Connection(asyncio.Protocol):
         return True
 
 
-def post(body: bytes, key: str) -> bytes:
+def post(body: bytes, key: str, headers: Mapping[str, str] = MappingProxyType({})) -> bytes:
     """A chat completion's request, ready to be sent."""
+    more = "".join(f"{name}: {value}\r\n" for name, value in headers.items())
     return (
         b"POST /v1/chat/completions HTTP/1.1\r\nhost: 127.0.0.1\r\naccept: application/json\r\n"
-        b"user-agent: precis-bench\r\ncontent-type: application/json\r\n"
+        b"user-agent: precis-bench\r\ncontent-type: application/json\r\n%b"
         b"authorization: Bearer %b\r\ncontent-length: %d\r\n\r\n%b"
-    ) % (key.encode(), len(body), body)
+    ) % (more.encode(), key.encode(), len(body), body)
 
 
 async def one_by_one(port: int, request: bytes, count: int) -> list[float]:

@@ -57,6 +57,42 @@ class Peer:
         return dict(zip(self.packages, told.split(), strict=True))
 
 
+@dataclass(frozen=True)
+class NodePeer:
+    """The same for a package from npm."""
+
+    name: str
+    package: str
+    version: str
+
+    @property
+    def folder(self) -> Path:
+        return cache() / f"{self.name}-{self.version}"
+
+    @property
+    def home(self) -> Path:
+        """Where the package itself lies."""
+        return self.folder / "node_modules" / self.package
+
+    def install(self) -> NodePeer:
+        """Raises CalledProcessError, or FileNotFoundError where there is no npm."""
+        done = self.folder / "installed"
+        if done.is_file():
+            return self
+        print(f"installing {self.package}@{self.version} into {self.folder}", flush=True)
+        self.folder.mkdir(parents=True, exist_ok=True)
+        npm = ["npm", "install", "--no-audit", "--no-fund", "--prefix", str(self.folder)]
+        subprocess.run([*npm, f"{self.package}@{self.version}"], check=True)
+        done.touch()
+        return self
+
+    def versions(self) -> dict[str, str]:
+        """What was asked for is what was installed."""
+        return {self.package: self.version}
+
+
+HEADROOM = Peer("headroom", ("headroom-ai[proxy]==0.42.0",), ("headroom-ai",))
+PORTKEY = NodePeer("portkey", "@portkey-ai/gateway", "1.15.2")
 LITELLM = Peer("litellm", ("litellm[proxy]<1.109", "uvloop"), ("litellm", "uvicorn"))
 LLMLINGUA = Peer(
     "llmlingua",

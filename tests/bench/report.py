@@ -87,6 +87,13 @@ def show_marks(console: Console, marks: Sequence[Mark]) -> bool:
     return all(mark.passed or mark.later for mark in marks)
 
 
+def latest(name: str) -> dict[str, Any] | None:
+    """What the benchmark saved last, if it ever did."""
+    files = sorted(RESULTS.glob(f"{name}-[0-9]*.json"))
+    told: dict[str, Any] | None = json.loads(files[-1].read_text()) if files else None
+    return told
+
+
 def save(name: str, results: Mapping[str, Any], marks: Sequence[Mark]) -> Path:
     """Writes everything that was measured below ``bench-results/``."""
     RESULTS.mkdir(exist_ok=True)

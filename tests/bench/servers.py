@@ -16,7 +16,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Self
 
-from tests.bench.peers import LITELLM
+from proxy.tokens import encoding
+from tests.bench.peers import HEADROOM, LITELLM, PORTKEY
 
 KEY = "sk-precis-bench-0123456789"
 MODEL = "bench"
@@ -31,13 +32,18 @@ class Recipe:
     name: str
     command: tuple[str, ...]
     environment: Mapping[str, str] = field(default_factory=dict)
+    ready: str = "/health/readiness"
+    """The path that answers 200 when it takes requests."""
+    headers: Mapping[str, str] = field(default_factory=dict)
+    """What it wants in each request beside the usual."""
 
 
 class Server:
     """A running contender."""
 
     def __init__(self, recipe: Recipe, folder: Path) -> None:
-        self.name = recipe.name
+        self.name, self.headers = recipe.name, recipe.headers
+        self._path = recipe.ready
         self.port = free_port()
         self._log = (folder / f"{recipe.name.replace(' ', '-')}.log").open("wb")
         command = [part.format(port=self.port) for part in recipe.command]
@@ -89,7 +95,7 @@ class Server:
         while time.perf_counter() < until:
             if self.process.poll() is not None:
                 break
-            if is_ready(self.port):
+            if is_ready(self.port, self._path):
                 return
             time.sleep(0.01)
         raise RuntimeError(f"{self.name} did not get ready; its log is {self._log.name}")
@@ -106,11 +112,11 @@ def _cpu_of(pid: int, told: str) -> float:
     return seconds
 
 
-def is_ready(port: int) -> bool:
-    """Whether ``/health/readiness`` answers 200."""
+def is_ready(port: int, path: str) -> bool:
+    """Whether the path answers 200."""
     connection = http.client.HTTPConnection("127.0.0.1", port, timeout=5)
     try:
-        connection.request("GET", "/health/readiness")
+        connection.request("GET", path)
         return connection.getresponse().status == 200
     except (OSError, http.client.HTTPException):
         return False
@@ -156,6 +162,25 @@ def litellm(folder: Path, upstream_port: int) -> Recipe:
     # Without the second it fetches its price list from the network while it is imported.
     environment = {"LITELLM_MASTER_KEY": KEY, "LITELLM_LOCAL_MODEL_COST_MAP": "True"}
     return Recipe("litellm", (program, *options), environment)
+
+
+def headroom(upstream_port: int) -> Recipe:
+    """headroom's proxy; it compresses too, but nothing as short as what it gets here."""
+    encoding()  # finds tiktoken's vocabularies and tells where in the environment
+    base = f"http://127.0.0.1:{upstream_port}/v1"
+    options = ("--port", "{port}", "--openai-api-url", base, "--no-rate-limit", "--no-cache")
+    program = str(HEADROOM.scripts / "headroom")
+    environment = {"TIKTOKEN_CACHE_DIR": os.environ.get("TIKTOKEN_CACHE_DIR", "")}
+    return Recipe("headroom", (program, "proxy", *options), environment, ready="/livez")
+
+
+def portkey(upstream_port: int) -> Recipe:
+    """Portkey's open gateway; each request tells it where to go."""
+    script = str(PORTKEY.home / "build" / "start-server.js")
+    base = f"http://127.0.0.1:{upstream_port}/v1"
+    headers = {"x-portkey-provider": "openai", "x-portkey-custom-host": base}
+    command = ("node", script, "--port={port}", "--headless")
+    return Recipe("portkey", command, ready="/", headers=headers)
 
 
 def bare(upstream_port: int) -> Recipe:
