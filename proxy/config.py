@@ -535,7 +535,7 @@ class Limits(Frozen):
     rpm: int | None = Field(default=None, ge=1, validation_alias=AliasChoices("rpm", "rpm_limit"))
     """Requests per minute."""
     tpm: int | None = Field(default=None, ge=1, validation_alias=AliasChoices("tpm", "tpm_limit"))
-    """Prompt tokens per minute, as they go upstream."""
+    """Tokens per minute: prompts as they go upstream, and answers that tell how many they have."""
     max_parallel: int | None = Field(
         default=None,
         ge=1,

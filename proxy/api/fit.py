@@ -33,6 +33,7 @@ _SHORT = 50
 """Tokens; shorter texts are not worth breaking even here."""
 _ROUNDS = 3
 """Times that a rate is corrected by what it gave."""
+_OFF = FitToWindow(enabled=False)
 _ANSWERS = ("max_completion_tokens", "max_output_tokens", "max_tokens")
 _BESIDE = ("tools", "functions", "response_format")
 
@@ -52,7 +53,7 @@ class Asking:
         """The policy's wish; nothing is changed but in enforce mode."""
         policy = self.route.policy
         if policy is None or self.route.mode != "enforce":
-            return FitToWindow(enabled=False)
+            return _OFF
         return policy.fit_to_window
 
     def reserved(self, refusal: TooLong | None = None) -> int:

@@ -44,6 +44,12 @@ def path_for(request: Request) -> str:
     return path.removeprefix("/v1")
 
 
+def query_for(request: Request) -> str:
+    """The query, percent-encoded as it came, without the question mark."""
+    raw: bytes = request.scope["query_string"]
+    return raw.decode("latin-1")
+
+
 async def call_for(
     visit: Visit, chat: Chat, path: str, texts: Mapping[tuple[int, int | None], str]
 ) -> Call:
@@ -51,7 +57,7 @@ async def call_for(
     return Call(
         method="POST",
         path=path,
-        query=visit.request.url.query,
+        query=query_for(visit.request),
         headers=_readable(headers_for(visit)),
         body=chat.body,
         model=chat.model,

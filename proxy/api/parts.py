@@ -5,6 +5,7 @@ from __future__ import annotations
 import secrets
 import time
 from dataclasses import dataclass, field
+from functools import cached_property
 
 from starlette.requests import Request
 
@@ -53,11 +54,11 @@ class Visit:
     admission: Admission | None = None
     """That it was let in under its tenant's limits, if there are any."""
     tokens: int | None = None
-    """Prompt tokens as they go upstream, once they have been counted."""
+    """Tokens as they went upstream, and the answer's if that tells, once they have been counted."""
     receipt: Receipt | None = None
     """What was decided, until it is filed; an error that ends the request is filed with it."""
 
-    @property
+    @cached_property
     def parts(self) -> Parts:
         parts: Parts = self.request.app.state.parts
         return parts

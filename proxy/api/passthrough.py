@@ -11,7 +11,7 @@ from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import Response
 
-from proxy.api.forward import headers_for, path_for
+from proxy.api.forward import headers_for, path_for, query_for
 from proxy.api.parts import read_body, visit
 from proxy.reply import Relay, visit_headers
 from proxy.upstream import Call
@@ -48,7 +48,7 @@ async def pass_through(request: Request) -> Response:
     call = Call(
         method=request.method,
         path=path_for(request),
-        query=request.url.query,
+        query=query_for(request),
         headers=headers_for(now),
         body=body,
         model=models[-1] if models else "",

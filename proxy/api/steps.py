@@ -311,6 +311,8 @@ def close(
     visit.parts.receipts.add(receipt)
 
     def ended(whole: bool, usage: Usage | None = None) -> None:
+        if usage is not None:  # the tenant's limit goes by what the provider counts, too
+            visit.tokens = usage.prompt_tokens + usage.completion_tokens
         done = receipt.ended(whole, usage, price_of(entry) if entry else None)
         visit.parts.receipts.add(done)
         visit.parts.metrics.count(done, status)

@@ -86,6 +86,7 @@ def settings(place: Place, app: object = None) -> uvicorn.Config:
         access_log=False,
         server_header=False,
         date_header=False,
+        proxy_headers=False,  # nothing here asks who the client is or how it came
         timeout_graceful_shutdown=_GRACE,
         lifespan="on",
     )

@@ -1,7 +1,7 @@
 """What each tenant may use per minute and at once, counted over all workers of the server.
 
-A request is let in when it comes and charged for its prompt then, by its size; when its tokens have
-been counted the charge is put right. Answers' tokens are not known here and not charged.
+A request is let in when it comes and charged for its prompt then, by its size; when it ends the
+charge is put right by what the provider's answer says, or else by our count of what was sent.
 """
 
 from __future__ import annotations
@@ -76,7 +76,7 @@ class Gatekeeper:
             return Admission(at, limits, charged, found.headers())
 
     def leave(self, admission: Admission, tokens: int | None) -> None:
-        """The request is over, and had so many prompt tokens if anybody has counted them."""
+        """The request is over, and had so many tokens if anybody has counted them."""
         bucket = _bucket(admission.limits.tpm)
         with self._table.row(admission.row) as row:
             row[self._worker] = max(0.0, row[self._worker] - 1)
