@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
+from dataclasses import asdict
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -24,7 +25,7 @@ from proxy.train.commands_llm import (
     Timeout,
     Yes,
 )
-from proxy.train.distill_console import FAILED, exit_codes
+from proxy.train.distill_console import FAILED, exit_codes, show
 from proxy.train.judge import Budget, judge, tell
 from proxy.train.judge_plan import Goal, JudgeSettings
 from proxy.train.tasks import TASKS, find
@@ -56,8 +57,10 @@ def export(
         from proxy.train import export as stage  # torch takes seconds, and may not be there
 
         texts = sample.read_text("utf-8").split("\n\n") if sample else None
-        for row in stage.main(source, out, _card(card, source, out), texts):
-            console.print(row)
+        for row in stage.main(source, out, _card(card, source, out), texts, console):
+            numbers = asdict(row)
+            show(console, f"{numbers.pop('engine')} against torch", numbers)
+        console.print(f"compressor.model: {out}", highlight=False)
 
 
 def _card(file: Path | None, source: Path, out: Path) -> dict[str, Any]:

@@ -1,12 +1,14 @@
-"""Makes a directory that ``compressor.model`` takes from one that ``fit.py`` wrote.
+"""Makes a directory that ``compressor.model`` and llmlingua take from one that ``fit.py`` wrote.
 
-Adds ``model.onnx`` (fp32) and ``model_int8.onnx`` (dynamic int8, embeddings included) to the
-directory, and a parity report of both against torch.
+It holds the PyTorch weights and the tokenizer, ``model.onnx`` (fp32), ``model_int8.onnx`` (dynamic
+int8, embeddings included), and in ``precis.json`` a parity report of both against torch. A file
+that a stopped run has finished is not made again from the same weights.
 """
 
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -14,9 +16,13 @@ from typing import Any
 import numpy as np
 import onnxruntime
 import torch
+from rich.console import Console
 from transformers import AutoModelForTokenClassification, AutoTokenizer
 
+from proxy.compress import weights
 from proxy.compress.export import to_int8, to_onnx
+from proxy.errors import ConfigError
+from proxy.train.distill_console import progress
 
 _SAMPLE = (
     "Ines Okafor: Right, that is not good, to be honest. The loss comes to $47,300 before "
@@ -79,21 +85,59 @@ def _keep(logits: Any) -> Any:
 
 
 def main(
-    source: Path, out: Path, card: dict[str, Any], texts: list[str] | None = None
+    source: Path,
+    out: Path,
+    card: dict[str, Any],
+    texts: list[str] | None = None,
+    console: Console | None = None,
 ) -> list[Parity]:
-    """Writes the ONNX files, tokenizer.json, config.json and precis.json into ``out``."""
+    """Fills ``out``, which must not be ``source``; parity is measured on ``texts``."""
+    if source.resolve() == out.resolve():
+        raise ConfigError([f"{out}: export into a directory of its own"])
     out.mkdir(parents=True, exist_ok=True)
-    model = load(source)
-    tokenizer = AutoTokenizer.from_pretrained(str(source))
-    to_onnx(model, out / "model.onnx")
-    to_int8(out / "model.onnx", out / "model_int8.onnx")
+    files = {"onnx fp32": out / "model.onnx", "onnx int8": out / "model_int8.onnx"}
+    done = Done(out, source)
+    with progress(console or Console(stderr=True)) as bar:
+        task = bar.add_task("export", total=4, note="weights and tokenizer")
+        model = load(source)
+        tokenizer = AutoTokenizer.from_pretrained(str(source))
+        save_for_torch(model, tokenizer, out)
+        bar.update(task, advance=1, note="fp32")
+        done.make(files["onnx fp32"], lambda file: to_onnx(model, file))
+        bar.update(task, advance=1, note="int8")
+        done.make(files["onnx int8"], lambda file: to_int8(files["onnx fp32"], file))
+        bar.update(task, advance=1, note="comparing")
+        report = parity(model, tokenizer, files, texts or [_SAMPLE * 4])
+        bar.update(task, advance=1, note="")
+    card = {**card, "parity": [asdict(row) for row in report]}
+    (out / "precis.json").write_text(json.dumps(card, indent=1) + "\n", encoding="utf-8")
+    return report
+
+
+def save_for_torch(model: Any, tokenizer: Any, out: Path) -> None:
+    """Weights, configuration and tokenizer as transformers reads them, and so llmlingua."""
+    model.save_pretrained(out)
+    tokenizer.save_pretrained(out)
     backend = tokenizer.backend_tokenizer
     backend.no_truncation()
     backend.no_padding()
     backend.save(str(out / "tokenizer.json"))
-    model.config.save_pretrained(str(out))
-    files = {"onnx fp32": out / "model.onnx", "onnx int8": out / "model_int8.onnx"}
-    report = parity(model, tokenizer, files, texts or [_SAMPLE * 4])
-    card = {**card, "parity": [asdict(row) for row in report]}
-    (out / "precis.json").write_text(json.dumps(card, indent=1) + "\n")
-    return report
+
+
+class Done:
+    """Which files a directory has whole, made from which weights."""
+
+    def __init__(self, out: Path, source: Path) -> None:
+        self._file = out / "export.json"
+        self._source = weights.digest([source / "config.json", *weights.torch_files(source)])
+        told = json.loads(self._file.read_text("utf-8")) if self._file.is_file() else {}
+        self._names = told["files"] if told.get("source") == self._source else []
+
+    def make(self, file: Path, write: Callable[[Path], None]) -> None:
+        """Writes the file unless it is there; from other weights it is made anew."""
+        if file.name in self._names and file.is_file():
+            return
+        write(file)
+        self._names = [*self._names, file.name]
+        told = json.dumps({"source": self._source, "files": self._names})
+        self._file.write_text(told + "\n", encoding="utf-8")

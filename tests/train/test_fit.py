@@ -11,6 +11,7 @@ import subprocess
 import sys
 from collections.abc import Callable
 from dataclasses import replace
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -36,7 +37,8 @@ from transformers import (
 
 from proxy.compress import Compressor
 from proxy.errors import ConfigError
-from proxy.train import export, fit, fit_report, fit_rows
+from proxy.train import evaluate_llmlingua, export, fit, fit_report, fit_rows
+from proxy.train.devsets import Text
 
 # Of the packages underneath, which warn about one another.
 pytestmark = pytest.mark.filterwarnings("ignore")
@@ -61,7 +63,7 @@ def _encoder(folder: Path) -> Path:
         num_hidden_layers=2,
         num_attention_heads=2,
         intermediate_size=64,
-        max_position_embeddings=64,
+        max_position_embeddings=512,
     )
     torch.manual_seed(0)
     BertModel(config).save_pretrained(folder)
@@ -101,6 +103,45 @@ def test_a_fitted_toy_keeps_what_it_was_taught_to_keep(tmp_path: Path) -> None:
         "um the mayor of lyon well signed twelve of the papers", target_tokens=6
     )
     assert result.text == "mayor lyon signed twelve papers"
+
+
+def test_llmlingua_loads_what_is_exported(tmp_path: Path, needs: Any) -> None:
+    needs(find_spec("llmlingua") is not None, "pip install '.[parity]'")
+    settings = _settings(tmp_path, window=48)
+    config = json.loads((settings.encoder / "config.json").read_text())
+    assert config["max_position_embeddings"] == 512, "the package pads every window to 512"
+    fit.main(settings)
+    out = tmp_path / "out of fit"
+    export.main(settings.out, out, {"window": 48})
+    assert not evaluate_llmlingua.why_not(str(out))
+    text = Text("um the mayor of lyon well signed twelve of the papers")
+    kept = evaluate_llmlingua.Package(str(out)).keeps(text, 0.5, "tokens")
+    words = [word for word, on in zip(text.units.strings, kept, strict=True) if on]
+    assert set(words) <= KEEP and len(words) >= 3
+
+
+def test_a_stopped_export_makes_no_finished_file_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    settings = _settings(tmp_path, epochs=1)
+    fit.main(settings)
+    out = tmp_path / "onnx"
+    with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
+        patch.setattr(export, "to_int8", lambda *_: (_ for _ in ()).throw(KeyboardInterrupt))
+        export.main(settings.out, out, {})
+    with monkeypatch.context() as patch:
+        patch.setattr(export, "to_onnx", lambda *_: pytest.fail("made twice"))
+        export.main(settings.out, out, {})
+    assert (out / "model_int8.onnx").is_file()
+    fit.main(replace(settings, seed=3))
+    made: list[Path] = []
+    with monkeypatch.context() as patch:
+        to_onnx = export.to_onnx
+        patch.setattr(export, "to_onnx", lambda m, f: (made.append(f), to_onnx(m, f)))
+        export.main(settings.out, out, {})
+    assert made, "other weights"
+    with pytest.raises(ConfigError, match="a directory of its own"):
+        export.main(out, out, {})
 
 
 def test_onnx_agrees_with_torch(tmp_path: Path) -> None:
