@@ -70,6 +70,11 @@ class Checkpoint:
         return self._number(self.card, "label_keep", 1)
 
     @property
+    def capitals(self) -> bool:
+        """Whether it was trained with capitals marked by token types, as ours are."""
+        return self.config.get("token_types") == "capitals"
+
+    @property
     def languages(self) -> tuple[str, ...]:
         """Languages that it reads; empty if it does not say."""
         return tuple(self.card.get("languages", ()))
@@ -128,7 +133,7 @@ class Checkpoint:
                 f"{self.name}: its tokenizer has {inner.get_vocab_size()} tokens, its model only "
                 f"{known}; one of them is another checkpoint's"
             )
-        return Tokenizer(inner, _unknown_token(file))
+        return Tokenizer(inner, _unknown_token(file), capitals=self.capitals)
 
     def _convert(self, folder: Path) -> None:
         there = [name for name in _VOCABULARIES if (self.path / name).is_file()]

@@ -16,7 +16,7 @@ import numpy.typing as npt
 
 from proxy.compress import keep, language, levels, windows
 from proxy.compress.reading import Reading
-from proxy.compress.tokenize import Tokenizer, Tokens
+from proxy.compress.tokenize import Tokenizer, Tokens, unpack
 from proxy.compress.windows import Window
 from proxy.compress.words import PUNCTUATION, Units, split
 from proxy.compress.zones import Zones
@@ -133,7 +133,7 @@ class Draft:
         """Units of which a token is not in the classifier's vocabulary, shape ``(units,)``."""
         if tokenizer.unknown_id is None:
             return np.zeros(len(self.units), dtype=np.bool_)
-        seen = np.concatenate([[0], np.cumsum(self.tokens.ids == tokenizer.unknown_id)])
+        seen = np.concatenate([[0], np.cumsum(unpack(self.tokens.ids)[0] == tokenizer.unknown_id)])
         return np.asarray(seen[self.past] > seen[self.first])
 
     def ids(self, window: Window) -> Ints:

@@ -15,6 +15,7 @@ import numpy as np
 import onnxruntime
 
 from proxy.compress.scorer import Floats, Ints
+from proxy.compress.tokenize import unpack
 from proxy.errors import CheckpointError
 
 _FUSED = frozenset("bert roberta xlm-roberta camembert distilbert".split())
@@ -68,11 +69,12 @@ class OnnxScorer:
         return scores
 
     def _logits(self, ids: Ints) -> Floats:
+        ids, types = unpack(ids)
         feed = {"input_ids": ids[None, :]}  # (1, tokens)
         if "attention_mask" in self._inputs:
             feed["attention_mask"] = np.ones_like(feed["input_ids"])
         if "token_type_ids" in self._inputs:
-            feed["token_type_ids"] = np.zeros_like(feed["input_ids"])
+            feed["token_type_ids"] = types[None, :]
         logits: Floats = self._session.run(["logits"], feed)[0][0]  # (tokens, 2)
         return logits
 

@@ -9,6 +9,14 @@ import numpy.typing as npt
 from tokenizers import Tokenizer as HuggingFaceTokenizer
 
 Ints = npt.NDArray[np.int64]
+Bools = npt.NDArray[np.bool_]
+
+CAPITAL = 1 << 32
+"""Set in the id of a token whose word starts with a capital letter, where the model wants to know.
+
+Such a model gets 1 as that token's type. It rides on the id, so that whatever hands windows on or
+remembers their scores needs to know nothing of it.
+"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,7 +39,10 @@ class Tokenizer:
     ran with ``[CLS]``; #168: a renamed folder failed).
     """
 
-    def __init__(self, inner: HuggingFaceTokenizer, unknown: str | None = None) -> None:
+    def __init__(
+        self, inner: HuggingFaceTokenizer, unknown: str | None = None, *, capitals: bool = False
+    ) -> None:
+        """``capitals``: mark capitals in the ids, for an uncased model trained with them."""
         inner.no_truncation()
         inner.no_padding()
         inner.encode_special_tokens = True  # "</s>" in somebody's text is text
@@ -40,6 +51,7 @@ class Tokenizer:
         self.unknown_id = inner.token_to_id(unknown) if unknown else None
         added = inner.get_added_tokens_decoder().items()
         self._special = np.array([key for key, token in added if token.special], dtype=np.int64)
+        self._inside = _inside_words(inner) if capitals else None
 
     @property
     def specials(self) -> int:
@@ -65,11 +77,40 @@ class Tokenizer:
         ids = np.array(found, dtype=np.int64)
         if self.unknown_id is not None:  # SentencePiece has "</s>" among its pieces all the same
             ids[np.isin(ids, self._special)] = self.unknown_id
+        if self._inside is not None:
+            ids[capitals(text, starts, self._inside[ids])] |= CAPITAL
         return Tokens(ids, starts, np.maximum.accumulate(offsets[:, 1]))
 
     def around(self, ids: Ints) -> Ints:
         """The window's ids between the special tokens, shape ``(tokens + specials,)``."""
         return np.concatenate([self.prefix, ids, self.suffix])
+
+
+def unpack(ids: Ints) -> tuple[Ints, Ints]:
+    """The ids as the vocabulary has them, and each token's type: 1 for a capital."""
+    return ids & (CAPITAL - 1), ids >> 32
+
+
+def capitals(text: str, starts: Ints, inside: Bools) -> Bools:
+    """Tokens of words that start with a capital letter, shape ``(tokens,)``.
+
+    ``inside``: tokens that go on with the word of the token before.
+    """
+    if not len(starts):
+        return np.zeros(0, dtype=np.bool_)
+    codes = np.frombuffer(text.encode("utf-32-le"), dtype=np.uint32)[starts]
+    kinds, kind = np.unique(codes, return_inverse=True)
+    upper = np.array([chr(code).isupper() for code in kinds], dtype=np.bool_)[kind]
+    head = np.maximum.accumulate(np.where(inside, 0, np.arange(len(starts))))
+    return np.asarray(upper[head])
+
+
+def _inside_words(inner: HuggingFaceTokenizer) -> Bools:
+    """For each id of a WordPiece vocabulary whether it goes on with a word ("##ing")."""
+    vocabulary = inner.get_vocab()
+    inside = np.zeros(max(vocabulary.values()) + 1, dtype=np.bool_)
+    inside[[key for token, key in vocabulary.items() if token.startswith("##")]] = True
+    return inside
 
 
 def _template(inner: HuggingFaceTokenizer) -> tuple[Ints, Ints]:

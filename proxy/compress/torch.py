@@ -23,6 +23,7 @@ from transformers import AutoModelForTokenClassification
 
 from proxy.compress import batches, trial
 from proxy.compress.scorer import Bools, Floats, Ints
+from proxy.compress.tokenize import unpack
 from proxy.errors import CheckpointError
 
 BATCH_TOKENS = 4096
@@ -114,7 +115,11 @@ class TorchScorer:
         mask = self._moved(real)  # (rows, length)
         if self._broad:
             mask = mask[:, None, None, :]  # for all heads and all that look
-        logits = self._model(input_ids=self._moved(ids), attention_mask=mask).logits
+        plain, types = unpack(ids)
+        inputs = {"input_ids": self._moved(plain), "attention_mask": mask}
+        if types.any():
+            inputs["token_type_ids"] = self._moved(types)
+        logits = self._model(**inputs).logits
         keep: torch.Tensor = logits.float().softmax(-1)[..., self._keep]  # (rows, length)
         return keep.flatten()
 
@@ -165,22 +170,34 @@ def load(folder: Path, *, eager: bool = False) -> Any:
 def score(model: Any, ids: Ints, keep: int) -> Floats:
     """P(keep) of each token of one window, shape ``(tokens,)``."""
     with torch.inference_mode():
-        batch = torch.from_numpy(ids)[None].to(model.device)  # (1, tokens)
-        logits = model(input_ids=batch).logits[0].float()  # (tokens, 2)
+        ids, types = unpack(ids)
+        batch = {"input_ids": torch.from_numpy(ids)[None].to(model.device)}  # (1, tokens)
+        if types.any():
+            batch["token_type_ids"] = torch.from_numpy(types)[None].to(model.device)
+        logits = model(**batch).logits[0].float()  # (tokens, 2)
         scores: Floats = logits.softmax(-1)[:, keep].cpu().numpy()
     return np.ascontiguousarray(scores)
 
 
 class _Logits(torch.nn.Module):
-    """The classifier with only the inputs that vary; token types are the model's own zeros."""
+    """The classifier with only the inputs that vary.
+
+    Token types are the model's own zeros, unless it was trained with capitals marked by them.
+    """
 
     def __init__(self, model: Any) -> None:
         super().__init__()
         self.model = model
 
-    def forward(self, input_ids: torch.Tensor, attention_mask: torch.Tensor) -> torch.Tensor:
-        logits: torch.Tensor = self.model(input_ids=input_ids, attention_mask=attention_mask).logits
+    def forward(self, *inputs: torch.Tensor) -> torch.Tensor:
+        logits: torch.Tensor = self.model(**dict(zip(self.names, inputs, strict=True))).logits
         return logits
+
+    @property
+    def names(self) -> list[str]:
+        """The inputs' names, in order."""
+        capitals = getattr(self.model.config, "token_types", None) == "capitals"
+        return ["input_ids", "attention_mask", *["token_type_ids"] * capitals]
 
 
 def trace(model: Any, file: Path) -> None:
@@ -188,18 +205,19 @@ def trace(model: Any, file: Path) -> None:
 
     Weights over 2 GB go into files beside it, so ``file`` wants a directory of its own.
     """
+    traced = _Logits(model).eval()  # else the exporter leaves the model in training mode
     ids = torch.ones(1, 12, dtype=torch.long)
     free = {0: "batch", 1: "tokens"}
     with warnings.catch_warnings(), torch.no_grad():
         # The tracer warns of every shape that it sees; export checks other shapes afterwards.
         warnings.simplefilter("ignore")
         torch.onnx.export(
-            _Logits(model).eval(),  # else the exporter leaves the model in training mode
-            (ids, torch.ones_like(ids)),
+            traced,
+            (ids,) * len(traced.names),
             str(file),
-            input_names=["input_ids", "attention_mask"],
+            input_names=traced.names,
             output_names=["logits"],
-            dynamic_axes={"input_ids": free, "attention_mask": free, "logits": free},
+            dynamic_axes=dict.fromkeys([*traced.names, "logits"], free),
             opset_version=17,
             dynamo=False,
         )

@@ -13,14 +13,16 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-import onnxruntime
 import torch
 from rich.console import Console
 from transformers import AutoModelForTokenClassification, AutoTokenizer
 
-from proxy.compress import weights
+from proxy.compress import trial, weights
 from proxy.compress.export import to_int8, to_onnx
+from proxy.compress.onnx import OnnxScorer
+from proxy.compress.scorer import Ints
+from proxy.compress.tokenize import Tokenizer
+from proxy.compress.torch import score
 from proxy.errors import ConfigError
 from proxy.train.distill_console import progress
 
@@ -49,39 +51,15 @@ def load(source: Path) -> Any:
     return model.eval()
 
 
-def parity(model: Any, tokenizer: Any, files: dict[str, Path], texts: list[str]) -> list[Parity]:
-    """Compares each ONNX file with torch on windows of the texts, one window a run."""
-    windows = [tokenizer(t, truncation=True, max_length=256)["input_ids"] for t in texts]
-    with torch.inference_mode():
-        wanted = [_keep(model(torch.tensor([ids])).logits[0].numpy()) for ids in windows]
+def parity(model: Any, files: dict[str, Path], windows: list[Ints]) -> list[Parity]:
+    """Compares each ONNX file with torch on the windows, special tokens included, one a run."""
+    wanted = [score(model, ids, 1) for ids in windows]
     found = []
     for name, file in files.items():
-        session = onnxruntime.InferenceSession(str(file))
-        got = [_keep(_run(session, ids)) for ids in windows]
-        same = [
-            float(np.mean((a >= np.median(a)) == (b >= np.median(b))))
-            for a, b in zip(wanted, got, strict=True)
-        ]
-        one, other = np.concatenate(wanted), np.concatenate(got)
-        found.append(
-            Parity(
-                name,
-                float(np.corrcoef(one, other)[0, 1]),
-                float(np.abs(one - other).max()),
-                float(np.mean(same)),
-            )
-        )
+        scorer = OnnxScorer(file, name=name, fingerprint="")
+        near = trial.compare(wanted, [scorer.score(ids) for ids in windows])
+        found.append(Parity(name, near.correlation, near.largest_difference, near.same_at_half))
     return found
-
-
-def _run(session: Any, ids: list[int]) -> Any:
-    array = np.array([ids], dtype=np.int64)
-    feed = {"input_ids": array, "attention_mask": np.ones_like(array)}
-    return session.run(["logits"], feed)[0][0]
-
-
-def _keep(logits: Any) -> Any:
-    return 1 / (1 + np.exp(logits[:, 0] - logits[:, 1]))
 
 
 def main(
@@ -107,11 +85,19 @@ def main(
         bar.update(task, advance=1, note="int8")
         done.make(files["onnx int8"], lambda file: to_int8(files["onnx fp32"], file))
         bar.update(task, advance=1, note="comparing")
-        report = parity(model, tokenizer, files, texts or [_SAMPLE * 4])
+        windows = [_window(text, model, tokenizer) for text in texts or [_SAMPLE * 4]]
+        report = parity(model, files, windows)
         bar.update(task, advance=1, note="")
     card = {**card, "parity": [asdict(row) for row in report]}
     (out / "precis.json").write_text(json.dumps(card, indent=1) + "\n", encoding="utf-8")
     return report
+
+
+def _window(text: str, model: Any, tokenizer: Any) -> Ints:
+    """The text's first 256 tokens, as the compressor reads them."""
+    capitals = getattr(model.config, "token_types", None) == "capitals"
+    edges = Tokenizer(tokenizer.backend_tokenizer, capitals=capitals)
+    return edges.around(edges.encode(text, [(0, len(text))]).ids[: 256 - edges.specials])
 
 
 def save_for_torch(model: Any, tokenizer: Any, out: Path) -> None:

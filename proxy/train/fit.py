@@ -26,6 +26,7 @@ from torch.nn.functional import cross_entropy
 from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 from transformers import AutoModelForTokenClassification, AutoTokenizer
 
+from proxy.compress.tokenize import CAPITAL
 from proxy.errors import ConfigError
 from proxy.train import fit_report, fit_state
 from proxy.train.distill_console import progress
@@ -63,6 +64,10 @@ class Settings:
     """Decay of the running mean of the weights (EMA) that is saved; 0 for the last weights."""
     layers: int = 0
     """Keep only the first layers of the encoder; 0 for all."""
+    capitals: bool = False
+    """Tell an uncased encoder by token types which words start with a capital letter."""
+    blind: float = 0.1
+    """Share of the windows whose capitals are hidden, so that text without them is read too."""
     held_out: float = 0.03
     """Share of the documents that only validate."""
     source_weights: dict[str, float] = field(default_factory=dict)
@@ -111,6 +116,8 @@ def load_encoder(settings: Settings) -> Any:
     )
     if settings.layers:
         cut_layers(model, settings.layers)
+    if settings.capitals:
+        model.config.token_types = "capitals"
     return model
 
 
@@ -188,7 +195,13 @@ class Run:
         """Logits, labels and weights of some windows, cut to the longest of them."""
         device = self.accelerator.device
         ids, mask, labels = (part.to(device) for part in windows.batch(index))
-        logits = model(input_ids=ids, attention_mask=mask).logits
+        inputs = {"input_ids": ids % CAPITAL, "attention_mask": mask}
+        if self.settings.capitals:
+            types = ids // CAPITAL
+            if model.training:
+                types = types * (torch.rand(len(ids), 1, device=device) >= self.settings.blind)
+            inputs["token_type_ids"] = types
+        logits = model(**inputs).logits
         return logits, labels, windows.weights[index].to(device)
 
     def train_epoch(self, tell: Callable[[], None] = lambda: None) -> None:

@@ -24,7 +24,10 @@ IGNORE = -1.0
 
 @dataclass
 class Windows:
-    """All windows, padded: ids, labels of shape ``(windows, window)``, weights ``(windows,)``."""
+    """All windows, padded: ids, labels of shape ``(windows, window)``, weights ``(windows,)``.
+
+    Ids may carry the mark of a capital letter (see ``proxy.compress.tokenize.CAPITAL``).
+    """
 
     ids: torch.Tensor
     labels: torch.Tensor
@@ -64,7 +67,7 @@ def read(settings: Settings) -> tuple[list[dict[str, Any]], list[dict[str, Any]]
 
 def windows_of(rows: list[dict[str, Any]], tokenizer: Tokenizer, settings: Settings) -> Windows:
     """Tokenises the rows and cuts them into windows at word ends."""
-    edges = Edges(tokenizer)
+    edges = Edges(tokenizer, capitals=settings.capitals)
     room = settings.window - edges.specials
     before, after = edges.prefix.tolist(), edges.suffix.tolist()
     ids: list[list[int]] = []
@@ -73,13 +76,14 @@ def windows_of(rows: list[dict[str, Any]], tokenizer: Tokenizer, settings: Setti
     for row in rows:
         encoding = tokenizer.encode(row["text"], add_special_tokens=False)
         by_token = token_labels(row, encoding.offsets)
+        marked = edges.encode(row["text"], [(0, len(row["text"]))]).ids.tolist()
         weight = row.get("weight", 1.0) * settings.source_weights.get(row["source"], 1.0)
         start = 0
         while start < len(encoding.ids):
             end = min(start + room, len(encoding.ids))
             if end < len(encoding.ids):
                 end = _word_end(encoding.word_ids, start, end)
-            ids.append([*before, *encoding.ids[start:end], *after])
+            ids.append([*before, *marked[start:end], *after])
             ignored = [IGNORE] * len(before), [IGNORE] * len(after)
             labels.append([*ignored[0], *by_token[start:end], *ignored[1]])
             weights.append(weight)

@@ -59,17 +59,20 @@ class Slice:
 class Mix:
     """How the views are added up; the defaults are those of the shipped classifier."""
 
-    idf: float = 0.2
+    idf: float = 0.05
     occlusion: float = 1.0
-    highlight: float = 1.2
-    evidence: float = 1.5
+    highlight: float = 2.0
+    evidence: float = 4.0
     summary: float = 0.5
     small: float = 0.2
     """Share of a mark's weight that a stop word or sign inside it gets."""
-    negation: float = 0.6
-    digit: float = 0.5
-    name: float = 0.5
-    repeat: float = 0.0
+    content: float = 0.45
+    negation: float = 1.2
+    digit: float = 0.65
+    name: float = 0.7
+    repeat: float = 0.1
+    length: float = -0.04
+    """Of each character: what a word costs."""
     filler: float = -2.0
     steepness: float = 9.0
     middle: float = 0.55
@@ -212,8 +215,11 @@ def rules(text: str, words: list[Span], mix: Mix) -> Floats:
             added[index] += mix.digit
         if is_sign(word) or plain in FILLERS or speakers[index]:
             added[index] += mix.filler
+        added[index] += mix.length * len(word)
         if is_content(word) and not speakers[index]:
-            added[index] += mix.repeat * (stem(word) in seen) + mix.name * word[:1].isupper()
+            added[index] += (
+                mix.content + mix.repeat * (stem(word) in seen) + mix.name * word[:1].isupper()
+            )
             seen.add(stem(word))
     return added
 
