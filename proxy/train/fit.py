@@ -56,6 +56,8 @@ class Settings:
     """Highest learning rate of the one cycle."""
     warm_up: float = 0.1
     """Share of the steps in which the learning rate rises."""
+    dropout: float = -1.0
+    """Of the encoder and the head; negative for the encoder's own. 0 is twice as fast on a CPU."""
     weight_decay: float = 0.01
     """AdamW's."""
     clip: float = 1.0
@@ -116,6 +118,9 @@ def load_encoder(settings: Settings) -> Any:
     )
     if settings.layers:
         cut_layers(model, settings.layers)
+    for module in model.modules():
+        if isinstance(module, torch.nn.Dropout) and settings.dropout >= 0:
+            module.p = settings.dropout
     if settings.capitals:
         model.config.token_types = "capitals"
     return model
