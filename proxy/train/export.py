@@ -45,7 +45,7 @@ class Parity:
 
 def load(source: Path) -> Any:
     """The fitted classifier with eager attention."""
-    model = AutoModelForTokenClassification.from_pretrained(
+    model: torch.nn.Module = AutoModelForTokenClassification.from_pretrained(
         str(source), attn_implementation="eager"
     )
     return model.eval()

@@ -73,6 +73,7 @@ def windows_of(rows: list[dict[str, Any]], tokenizer: Tokenizer, settings: Setti
     ids: list[list[int]] = []
     labels: list[list[float]] = []
     weights: list[float] = []
+    lengths = np.random.default_rng(settings.seed)
     for row in rows:
         encoding = tokenizer.encode(row["text"], add_special_tokens=False)
         by_token = token_labels(row, encoding.offsets)
@@ -80,7 +81,8 @@ def windows_of(rows: list[dict[str, Any]], tokenizer: Tokenizer, settings: Setti
         weight = row.get("weight", 1.0) * settings.source_weights.get(row["source"], 1.0)
         start = 0
         while start < len(encoding.ids):
-            end = min(start + room, len(encoding.ids))
+            # At run time windows end where sentences do, in the second half of what fits.
+            end = min(start + int(lengths.integers(room // 2, room + 1)), len(encoding.ids))
             if end < len(encoding.ids):
                 end = _word_end(encoding.word_ids, start, end)
             ids.append([*before, *marked[start:end], *after])

@@ -62,8 +62,11 @@ class Mix:
     idf: float = 0.05
     occlusion: float = 1.0
     highlight: float = 2.0
-    evidence: float = 4.0
+    evidence: float = 1.0
     summary: float = 0.5
+    marked: float = 0.5
+    """Share of the label of a meeting's word that says only whether people marked it: among so
+    much talk the ranks alone teach little of what a meeting is about."""
     small: float = 0.2
     """Share of a mark's weight that a stop word or sign inside it gets."""
     content: float = 0.45
@@ -71,6 +74,8 @@ class Mix:
     digit: float = 0.65
     name: float = 0.7
     repeat: float = 0.1
+    sentence: float = 0.2
+    """Of the mean worth of the sentence's content words: what belongs together stays together."""
     length: float = -0.04
     """Of each character: what a word costs."""
     filler: float = -2.0
@@ -180,8 +185,13 @@ def totals(piece: Slice, lost: Floats, idf: dict[str, float], mix: Mix) -> Float
     content = np.array([is_content(word) for word in strings])
     marked = covered(words, piece.keep) * np.where(content, 1.0, mix.small)
     total = mix.idf * ranks(rare) + mix.occlusion * ranks(lost)
+    total += rules(piece.text, words, mix)
+    number = np.array(sentences_of(piece.text, words))
+    counts = np.bincount(number, weights=content)
+    means = np.bincount(number, weights=total * content) / np.maximum(counts, 1)
+    total += mix.sentence * means[number]
     total += float(getattr(mix, _MARKS[piece.source])) * marked
-    return np.asarray(total + rules(piece.text, words, mix), dtype=np.float32)
+    return np.asarray(total, dtype=np.float32)
 
 
 def soft_labels(pieces: list[Slice], worth: list[Floats], mix: Mix) -> list[Floats]:
@@ -197,8 +207,16 @@ def soft_labels(pieces: list[Slice], worth: list[Floats], mix: Mix) -> list[Floa
         rank = ranks(np.concatenate([worth[i] for i in index]))
         keep = 1 / (1 + np.exp(-mix.steepness * (rank - mix.middle)))
         for i, part in zip(index, np.split(keep, np.cumsum(sizes)[:-1]), strict=True):
+            if source == "qmsum":
+                part = (1 - mix.marked) * part + mix.marked * _marked_content(pieces[i])
             found[i] = np.asarray(part, dtype=np.float32)
     return found
+
+
+def _marked_content(piece: Slice) -> npt.NDArray[np.bool_]:
+    words = words_of(piece.text)
+    content = np.array([is_content(piece.text[s:e]) for s, e in words])
+    return content & covered(words, piece.keep)
 
 
 def rules(text: str, words: list[Span], mix: Mix) -> Floats:
