@@ -30,7 +30,9 @@ from pydantic import (
     field_validator,
 )
 
+from proxy import json_path
 from proxy.errors import Forbidden
+from proxy.json_path import JsonPath
 from proxy.types import Rules
 
 _SECRET = re.compile(r"(?i)(^|[_-])(api_?key|keys?|secret|password|authorization)([_-]|$)")
@@ -378,6 +380,21 @@ class FitToWindow(Frozen):
     """Tokens kept free for the answer, where the request does not ask for more."""
 
 
+def _is_json_path(written: str) -> str:
+    json_path.parse(written)
+    return written
+
+
+class JsonRule(Frozen):
+    """What becomes of the strings in JSON that a path leads to."""
+
+    rate: Rate | None = None
+    """Share of each string's tokens to keep; the policy's own if not given."""
+    compress: bool = True
+    min_tokens: int | None = Field(default=None, ge=0)
+    """Shorter strings stay; the policy's ``json_min_tokens`` if not given."""
+
+
 class Policy(Frozen):
     """What to compress and how far. Defaults are those of a route without settings."""
 
@@ -405,6 +422,12 @@ class Policy(Frozen):
     protect: tuple[Protect, ...] = get_args(Protect)
     pays_over: PaysOver = 0
     """Shorter texts are not worth the time; a route's own value takes its place."""
+    json_paths: dict[Annotated[str, AfterValidator(_is_json_path)], JsonRule] = {}
+    """By JSON path, the first that leads to a string decides: see ``json_path.py``."""
+    json_min_tokens: int | None = Field(default=100, ge=0)
+    """Strings of prose in JSON of fewer tokens stay; ``None``: all that no path leads to."""
+    obey_tags: tuple[Role, ...] = ("system", "developer")
+    """Roles whose ``<llmlingua>`` and ``<keep>`` tags are obeyed."""
     on_error: Literal["pass", "fail"] = "pass"
     deadline_ms: int = Field(default=2000, ge=1)
     fit_to_window: FitToWindow = FitToWindow(enabled=False)
@@ -436,6 +459,11 @@ class Policy(Frozen):
     def worth_from(self) -> float:
         """Tokens from which a text is worth compressing; infinity if none is."""
         return math.inf if self.pays_over == "never" else self.pays_over
+
+    @property
+    def json_rules(self) -> tuple[tuple[JsonPath, JsonRule], ...]:
+        """``json_paths``, parsed."""
+        return tuple((json_path.parse(path), rule) for path, rule in self.json_paths.items())
 
     @property
     def rules(self) -> Rules:

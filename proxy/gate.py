@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import json
 from bisect import bisect_left, bisect_right
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -91,8 +91,18 @@ def json_is_whole(passage: Passage, compressed: Compressed) -> bool:
     """What was JSON has the same keys and scalars; of its strings a part may be gone."""
     if compressed.text == passage.text:
         return True
-    before = _json(passage.text)
-    return before is None or _same_shape(before, _json(compressed.text))
+    documents = passage.documents or ((0, len(passage.text)),)
+    return all(_is_still_whole(document, passage, compressed) for document in documents)
+
+
+def _is_still_whole(document: Span, passage: Passage, compressed: Compressed) -> bool:
+    text = passage.text
+    dropped = [(mark.start, mark.end) for mark in passage.dropped]
+    before = _json("".join([text[s:e] for s, e in _apart(document, dropped)]))
+    if before is None:
+        return True
+    after = "".join([text[s:e] for s, e in _within(document, compressed.kept)])
+    return _same_shape(before, _json(after))
 
 
 CHECKS: tuple[tuple[str, Check], ...] = (
@@ -125,6 +135,23 @@ def _all_within(marks: tuple[Mark, ...], kept: list[Span]) -> bool:
         if mark.start < mark.end and (at == len(kept) or kept[at][0] > mark.start):
             return False
     return True
+
+
+def _within(outer: Span, spans: Sequence[Span]) -> list[Span]:
+    """What of the spans (sorted, apart) lies within ``outer``."""
+    start, end = outer
+    found: list[Span] = []
+    for at in range(bisect_right(spans, start, key=lambda span: span[1]), len(spans)):
+        if spans[at][0] >= end:
+            break
+        found.append((max(spans[at][0], start), min(spans[at][1], end)))
+    return found
+
+
+def _apart(outer: Span, spans: Sequence[Span]) -> list[Span]:
+    """What of ``outer`` is left without the spans (sorted, apart)."""
+    edges = [outer[0], *(edge for span in _within(outer, spans) for edge in span), outer[1]]
+    return [(s, e) for s, e in zip(edges[::2], edges[1::2], strict=True) if s < e]
 
 
 def _json(text: str) -> Any:

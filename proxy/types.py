@@ -68,6 +68,8 @@ class Passage:
     dropped: tuple[Mark, ...] = ()
     regions: tuple[Region, ...] = ()
     escapes: tuple[Escape, ...] = ()
+    documents: tuple[Span, ...] = ()
+    """JSON documents of which strings may become shorter."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,8 +10,8 @@ import pytest
 
 PACKAGE = Path(__file__).parent.parent / "proxy"
 LAYERS = (
-    "__version__ errors types tokens prices config config_checks config_file config_words "
-    "config_yaml config_edit",
+    "__version__ errors types reading tokens prices json_path "
+    "config config_checks config_file config_words config_yaml config_edit",
     "messages routing compress upstream tenants ledger",
     "gate reply",
     "api web train",

@@ -18,6 +18,7 @@ from proxy.config import (
     Calibration,
     Config,
     FitToWindow,
+    JsonRule,
     LedgerSettings,
     Limits,
     Mode,
@@ -33,6 +34,7 @@ from proxy.routing import route
 _ON, _OFF = "green", "dim"
 _SAID = frozenset(("rate", "target_tokens", "threshold", "min_tokens", "roles", "question"))
 _SAID |= {"force_tokens", "force_patterns", "force_reserve_digit", "protect"}
+_SAID |= {"json_paths", "json_min_tokens", "obey_tags"}
 _UNSAID = [name for name in Policy.model_fields if name not in _SAID]
 
 
@@ -164,6 +166,8 @@ def _facts(policy: Policy) -> list[tuple[str, str]]:
         ("of", f"{who}, texts of {policy.min_tokens:,} tokens and more"),
         ("never cuts", ", ".join(kinds)),
         ("forces", "  ".join(forced)),
+        ("in JSON", _in_json(policy)),
+        ("obeys", f"tags of {', '.join(policy.obey_tags)}" if policy.obey_tags else ""),
         ("besides", _rest(policy)),
     ]
     return [(label, words) for label, words in facts if words]
@@ -179,6 +183,23 @@ def keeps(policy: Policy) -> str:
         return _percent(policy.rate)
     steps = ", ".join(f"{_percent(step.rate)} over {step.over:,}" for step in policy.rate)
     return f"{steps} tokens"
+
+
+def _in_json(policy: Policy) -> str:
+    """Which strings of JSON are compressed, in words."""
+    if "json" not in policy.protect:
+        return ""
+    words = [f"{path}: {_of_rule(rule)}" for path, rule in policy.json_paths.items()]
+    if policy.json_min_tokens is not None:
+        words.append(f"prose of {policy.json_min_tokens:,} tokens and more")
+    return ", ".join(words) or "nothing"
+
+
+def _of_rule(rule: JsonRule) -> str:
+    if not rule.compress:
+        return "stays"
+    share = _percent(rule.rate) if rule.rate is not None else "compressed"
+    return share if rule.min_tokens is None else f"{share} from {rule.min_tokens:,} tokens"
 
 
 def _percent(rate: float) -> str:

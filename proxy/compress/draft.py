@@ -15,11 +15,11 @@ import numpy as np
 import numpy.typing as npt
 
 from proxy.compress import keep, language, levels, windows
-from proxy.compress.reading import Reading
 from proxy.compress.tokenize import Tokenizer, Tokens, unpack
 from proxy.compress.windows import Window
 from proxy.compress.words import PUNCTUATION, Units, split
 from proxy.compress.zones import Zones
+from proxy.reading import Reading
 from proxy.tokens import Encoding
 from proxy.types import Compressed, Escape, Mark, Passage, Region, Rules, Span
 

@@ -13,8 +13,8 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from proxy.compress.reading import Reading
 from proxy.compress.words import CJK, INTACT, LINE, PUNCTUATION, WORD, Units
+from proxy.reading import Reading
 from proxy.tokens import Encoding
 from proxy.types import Rules, Span
 

@@ -13,8 +13,8 @@ import numpy as np
 import numpy.typing as npt
 
 from proxy.compress.keep import Budget
-from proxy.compress.reading import Reading
 from proxy.compress.words import Units
+from proxy.reading import Reading
 from proxy.types import Region
 
 Ints = npt.NDArray[np.int64]

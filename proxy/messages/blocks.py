@@ -12,7 +12,7 @@ from proxy.messages.mail import mail_headers
 from proxy.messages.markdown import front_matter
 from proxy.messages.markup import tags
 from proxy.messages.spans import disjoint
-from proxy.messages.structure import json_blocks
+from proxy.messages.structure import json_documents
 from proxy.messages.tables import tables
 from proxy.messages.traces import traces
 from proxy.types import Mark
@@ -20,7 +20,7 @@ from proxy.types import Mark
 FINDERS: Mapping[str, Callable[[str], tuple[Mark, ...]]] = MappingProxyType(
     {
         "code": code_blocks,
-        "json": json_blocks,
+        "json": json_documents,
         "tables": tables,
         "diffs": diffs,
         "traces": traces,

@@ -14,6 +14,9 @@ from proxy.messages.markup import verbatim_elements
 from proxy.messages.spans import disjoint
 from proxy.types import Mark, Span
 
+LONGEST_LINE = 200
+"""Characters above which a line is a paragraph, whatever signs are in it."""
+
 _FENCE = re.compile(r"\n(?P<indent>[ \t>]{0,16})(?P<fence>`{3,}|~{3,})(?P<info>[^\n]*)")
 _CODE_LINE = re.compile(
     r"[;{}]\s*$|^\s*(?:def|class|import|return|public|private|static|const|let|var|function|func|"
@@ -30,6 +33,13 @@ def code_blocks(text: str) -> tuple[Mark, ...]:
     """Fenced blocks (CommonMark 4.5, an open one has no end), ``<pre>``, clear indented ones."""
     spans = [*_fences(text), *_indented(text), *verbatim_elements(text)]
     return disjoint(Mark(start, end, "code") for start, end in spans)
+
+
+def reads_like_code(text: str) -> bool:
+    """Whether a quarter or more of the lines with something on them look like code."""
+    filled = [line for line in text.split("\n") if line.strip()]
+    likely = sum(1 for line in filled if len(line) <= LONGEST_LINE and _CODE_LINE.search(line))
+    return likely * 4 >= max(len(filled), 1)
 
 
 def _fences(text: str) -> list[Span]:

@@ -41,6 +41,15 @@ _TAG = re.compile(
 )
 
 
+_NAME = re.compile(rf"(?i:{_NAMES})")
+
+
+def names_a_question(key: str) -> bool:
+    """Whether a name in a document, such as ``userQuery`` or ``task_1``, is that of a question."""
+    words = re.sub(r"(?<=[a-z])(?=[A-Z])|[_\-]+", " ", key)
+    return _NAME.fullmatch(words.strip()) is not None
+
+
 def labelled(text: str) -> list[Span]:
     """Spans of the blocks under a label that opens a line, or under such a heading.
 

@@ -6,23 +6,15 @@ that the same message is compressed to the same bytes at every turn.
 
 from __future__ import annotations
 
-import re
-from collections import Counter
 from collections.abc import Sequence
 
 from proxy.config import Policy
-from proxy.messages.blocks import blocks
 from proxy.messages.body import Chat
-from proxy.messages.protect import protected
-from proxy.messages.question import question_marks
-from proxy.messages.spans import disjoint, without
-from proxy.messages.structure import is_json
-from proxy.types import Mark, Passage
-
-ASKING_ROLES = frozenset({"user", "system", "developer"})
-"""Roles whose messages ask for something; results of tools and answers of the model do not."""
-
-_WORD = re.compile(r"\w")
+from proxy.messages.spans import without
+from proxy.messages.survey import Survey, Tagged, survey
+from proxy.messages.tags import Tags, read_tags
+from proxy.reading import Reading
+from proxy.types import Escape, Mark, Passage, Region
 
 
 def segment(chat: Chat, policy: Policy) -> tuple[Passage, ...]:
@@ -41,41 +33,66 @@ def passage(
 
     Reasons to leave it alone as a whole: ``role`` (the policy does not name it), ``empty``,
     ``question`` (the policy says ``question: all``, or all of it is asked), ``json``, ``code``,
-    ``table`` (all of it is).
+    ``table`` (all of it is). A text with tags that are obeyed is never left alone: at least the
+    tags go.
     """
-    reason = _whole(text, role, policy)
-    if reason:
-        return Passage(message, part, role, text, reason=reason)
-    whole = blocks(text, policy.protect)
-    asked = question_marks(text) if role in ASKING_ROLES and policy.question != "none" else ()
-    intact = disjoint([*whole, *without(asked, whole)])
-    reason = _covered(text, whole) or _covered(text, intact)
-    if reason:
-        return Passage(message, part, role, text, reason=reason)
-    forced = without(protected(text, policy.protect), intact)
-    return Passage(message, part, role, text, intact, forced)
+    tags = read_tags(text) if role in policy.obey_tags else Tags()
+    found = _tagged(text, role, policy, tags) if tags.dropped else survey(text, role, policy)
+    return Passage(
+        message,
+        part,
+        role,
+        text,
+        found.intact,
+        found.forced,
+        found.reason,
+        tags.dropped if not found.reason else (),
+        found.regions,
+        found.escapes,
+        found.documents,
+    )
 
 
-def _whole(text: str, role: str, policy: Policy) -> str:
-    """Why nothing of this text may be touched, or nothing to say."""
-    if role not in policy.roles:
-        return "role"
-    if not text or text.isspace():
-        return "empty"
-    if role == "user" and policy.question == "all":
-        return "question"
-    return "json" if "json" in policy.protect and is_json(text) else ""
+def _tagged(text: str, role: str, policy: Policy, tags: Tags) -> Survey:
+    """What is found in the text without its tags, by places in the text with them."""
+    reading = Reading.of(text, (), tags.dropped)
+    kept = reading.places([(mark.start, mark.end) for mark in tags.kept])
+    inner = reading.places([(region.start, region.end) for region in tags.regions])
+    rates = [region.rate for region in tags.regions]
+    found = survey(
+        reading.text,
+        role,
+        policy,
+        Tagged(
+            tuple(Mark(*span, "keep") for span in kept),
+            tuple(Region(*span, rate) for span, rate in zip(inner, rates, strict=True)),
+        ),
+    )
+    if found.reason and found.reason != "empty":  # all of it stays, but not its tags
+        found = Survey((Mark(0, len(reading.text), found.reason),))
+    return _outer(found, reading, tags.dropped)
 
 
-def _covered(text: str, intact: Sequence[Mark]) -> str:
-    """The reason that most of the text has, if no word is left outside the marks; else ""."""
-    at = 0
-    sizes: Counter[str] = Counter()
-    for mark in intact:
-        if _WORD.search(text, at, mark.start):
-            return ""
-        sizes[mark.reason] += mark.end - mark.start
-        at = mark.end
-    if not sizes or _WORD.search(text, at):
-        return ""
-    return sizes.most_common(1)[0][0]
+def _outer(found: Survey, reading: Reading, dropped: Sequence[Mark]) -> Survey:
+    """The same, by places in what was read; marks are cut where something is dropped."""
+
+    def marks(inner: Sequence[Mark]) -> tuple[Mark, ...]:
+        spans = reading.outer([(mark.start, mark.end) for mark in inner])
+        outer = [Mark(*span, mark.reason) for span, mark in zip(spans, inner, strict=True)]
+        return without(outer, dropped)
+
+    regions = reading.outer([(region.start, region.end) for region in found.regions])
+    escapes = reading.outer([(escape.start, escape.end) for escape in found.escapes])
+    return Survey(
+        marks(found.intact),
+        marks(found.forced),
+        found.reason,
+        tuple(Region(*s, r.rate) for s, r in zip(regions, found.regions, strict=True)),
+        tuple(
+            Escape(*outer, escape.char)
+            for outer, escape in zip(escapes, found.escapes, strict=True)
+            # A tag in an escape would cut it: the document breaks, which the gate will see.
+            if outer[1] - outer[0] == escape.end - escape.start
+        ),
+        tuple(reading.outer(found.documents)),
+    )

@@ -1,4 +1,4 @@
-"""JSON that stays as it is, found without reading the prose around, in time linear in the text."""
+"""JSON documents, found without reading the prose around, in time linear in the text."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import json
 import re
 from collections.abc import Iterator
 
+from proxy.messages.lines import lines
 from proxy.types import Mark, Span
 
 MIN_JSON = 16
@@ -23,6 +24,30 @@ def is_json(text: str) -> bool:
     """Whether the whole text is one JSON object or array."""
     stripped = text.strip()
     return stripped[:1] in ("{", "[") and _parse_end(stripped, 0) == len(stripped)
+
+
+def json_documents(text: str) -> tuple[Mark, ...]:
+    """The text itself if it is JSON, its lines if each is (JSON Lines), else the blocks in it."""
+    stripped = text.strip()
+    if stripped[:1] not in ("{", "["):
+        return json_blocks(text)
+    start = text.index(stripped[0])
+    if is_json(stripped):
+        return (Mark(start, start + len(stripped), "json"),)
+    return _json_lines(text) or json_blocks(text)
+
+
+def _json_lines(text: str) -> tuple[Mark, ...]:
+    """A mark for each line if all lines that are not blank are JSON objects or arrays."""
+    found: list[Mark] = []
+    for start, end in lines(text):
+        line = text[start:end].strip()
+        if line and not is_json(line):
+            return ()
+        if line:
+            at = text.index(line[0], start)
+            found.append(Mark(at, at + len(line), "json"))
+    return tuple(found)
 
 
 def json_blocks(text: str) -> tuple[Mark, ...]:

@@ -16,8 +16,8 @@ import numpy as np
 import numpy.typing as npt
 
 from proxy.compress.keep import Budget
-from proxy.compress.reading import Reading
 from proxy.compress.words import Units, split
+from proxy.reading import Reading
 from proxy.tokens import encoding
 from proxy.train.words import Span, is_content, is_sign, sentences_of, stem, words_of
 

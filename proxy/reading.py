@@ -84,6 +84,14 @@ class Reading:
         high = np.searchsorted(self.starts, edges[:, 1], side="left").tolist()
         return [(s, e) for s, e in zip(low, high, strict=True) if s < e]
 
+    def outer(self, spans: Sequence[Span]) -> list[Span]:
+        """Spans of ``text`` (not empty) as spans of the source, with what is dropped in them."""
+        if self.plain or not spans:
+            return list(spans)
+        edges = np.array(spans, dtype=np.int64)
+        starts, ends = self.starts[edges[:, 0]], self.ends[edges[:, 1] - 1]
+        return list(zip(starts.tolist(), ends.tolist(), strict=True))
+
     def spans(self, spans: Sequence[Span]) -> tuple[Span, ...]:
         """Spans of ``text`` (sorted, apart, not empty) as spans of the source that are read."""
         if self.plain or not len(spans):

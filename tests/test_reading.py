@@ -7,7 +7,7 @@ from itertools import pairwise
 from hypothesis import given
 from hypothesis import strategies as st
 
-from proxy.compress.reading import Reading
+from proxy.reading import Reading
 from proxy.types import Escape, Mark
 
 # Pieces of a source: plain text, an escape with what it stands for, something dropped.

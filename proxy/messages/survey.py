@@ -1,0 +1,165 @@
+"""What must survive in a text, and which parts of it have a rate of their own.
+
+All offsets are into the text that is surveyed: one without the tags that are obeyed.
+"""
+
+from __future__ import annotations
+
+import re
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from proxy.config import Policy
+from proxy.messages.blocks import blocks
+from proxy.messages.json_strings import JsonString, long_strings
+from proxy.messages.protect import protected
+from proxy.messages.question import question_marks
+from proxy.messages.spans import disjoint, layered, without
+from proxy.messages.structure import json_documents
+from proxy.types import Escape, Mark, Region, Span
+
+ASKING_ROLES = frozenset({"user", "system", "developer"})
+"""Roles whose messages ask for something; results of tools and answers of the model do not."""
+
+_WORD = re.compile(r"\w")
+
+
+@dataclass(frozen=True, slots=True)
+class Tagged:
+    """What the obeyed tags of a text say."""
+
+    kept: tuple[Mark, ...] = ()
+    regions: tuple[Region, ...] = ()
+
+    @property
+    def spans(self) -> tuple[Mark, ...]:
+        """The regions as marks."""
+        return tuple(Mark(region.start, region.end, "tag") for region in self.regions)
+
+
+@dataclass(frozen=True, slots=True)
+class Survey:
+    """What ``Passage`` has of the same names. A ``reason`` says why all of the text stays."""
+
+    intact: tuple[Mark, ...] = ()
+    forced: tuple[Mark, ...] = ()
+    reason: str = ""
+    regions: tuple[Region, ...] = ()
+    escapes: tuple[Escape, ...] = ()
+    documents: tuple[Span, ...] = ()
+
+
+NO_TAGS = Tagged()
+
+
+def survey(text: str, role: str, policy: Policy, tagged: Tagged = NO_TAGS) -> Survey:
+    """Looks through a text for each class of what the policy protects.
+
+    In a text that the policy leaves alone as a whole, tags may still name spans to compress.
+    Nothing in such spans is taken for a question.
+    """
+    alone = _left_alone(text, role, policy)
+    if alone and (alone == "empty" or not tagged.regions):
+        return Survey(reason=alone)
+    ruled = tagged.kept
+    if alone:
+        ruled = disjoint([*ruled, *without([Mark(0, len(text), alone)], tagged.spans)])
+    ground = _Ground.of(text, role, policy, ruled)
+    intact = disjoint([*ruled, *ground.intact(tagged)])
+    strings = ground.strings
+    reason = ("" if strings else _covered(text, ground.blocks)) or _covered(text, intact)
+    if reason:
+        return Survey(reason=reason)
+    return Survey(
+        intact,
+        without(ground.forced(), intact),
+        "",
+        layered(tagged.regions, [Region(s.start, s.end, s.rate) for s in strings]),
+        tuple(escape for string in strings for escape in string.escapes),
+        ground.documents if strings else (),
+    )
+
+
+def _left_alone(text: str, role: str, policy: Policy) -> str:
+    """Why nothing of this text may be touched, or nothing to say."""
+    if role not in policy.roles:
+        return "role"
+    if not text or text.isspace():
+        return "empty"
+    return "question" if role == "user" and policy.question == "all" else ""
+
+
+@dataclass(frozen=True, slots=True)
+class _Ground:
+    """A text with the blocks in it, and the strings of its JSON that are to be compressed."""
+
+    text: str
+    policy: Policy
+    asks: bool
+    """Whether something in it may be a question."""
+    blocks: tuple[Mark, ...]
+    documents: tuple[Span, ...]
+    """JSON documents among the blocks."""
+    all_json: bool
+    """Whether there is no word outside of the documents."""
+    strings: tuple[JsonString, ...]
+
+    @classmethod
+    def of(cls, text: str, role: str, policy: Policy, ruled: Sequence[Mark]) -> _Ground:
+        """``ruled``: what stays whatever is found; no string there is compressed."""
+        asks = role in ASKING_ROLES and policy.question != "none"
+        whole = json = json_documents(text) if "json" in policy.protect else ()
+        all_json = bool(_covered(text, json))
+        if not all_json:
+            others = [name for name in policy.protect if name != "json"]
+            whole = disjoint([*json, *blocks(text, others)])
+        uncut = set(whole)
+        documents = tuple((mark.start, mark.end) for mark in json if mark in uncut)
+        strings = [
+            string
+            for string in long_strings(text, documents, policy, asks=asks)
+            if without([string.mark], ruled) == (string.mark,)
+        ]
+        return cls(text, policy, asks, whole, documents, all_json, tuple(strings))
+
+    def intact(self, tagged: Tagged) -> list[Mark]:
+        """The blocks but for the insides of the strings, blocks in these, and what is asked."""
+        insides = [string.mark for string in self.strings]
+        outside = (Mark(0, len(self.text), "json"),) if self.all_json and insides else self.blocks
+        found = [*without(outside, insides)]
+        for string in self.strings:
+            asks = self.asks and not string.named
+            found += string.placed(_blocks_and_question(string.value, self.policy, asks))
+        if self.asks and not self.all_json:
+            claimed = disjoint([*self.blocks, *tagged.spans])
+            found += without(question_marks(self.text), claimed)
+        return found
+
+    def forced(self) -> tuple[Mark, ...]:
+        """Short spans that stay, in the strings and between the documents."""
+        classes = self.policy.protect
+        found = [m for s in self.strings for m in s.placed(protected(s.value, classes))]
+        if not self.all_json:
+            insides = [string.mark for string in self.strings]
+            found += without(protected(self.text, classes), insides)
+        return disjoint(found)
+
+
+def _blocks_and_question(value: str, policy: Policy, asks: bool) -> tuple[Mark, ...]:
+    whole = blocks(value, policy.protect)
+    return disjoint([*whole, *without(question_marks(value), whole)]) if asks else whole
+
+
+def _covered(text: str, intact: Sequence[Mark]) -> str:
+    """The reason that most of the text has, if no word is left outside the marks; else ""."""
+    at = 0
+    sizes: Counter[str] = Counter()
+    for mark in intact:
+        if _WORD.search(text, at, mark.start):
+            return ""
+        sizes[mark.reason] += mark.end - mark.start
+        at = mark.end
+    if not sizes or _WORD.search(text, at):
+        return ""
+    return sizes.most_common(1)[0][0]
