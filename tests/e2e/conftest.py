@@ -85,6 +85,14 @@ def server(
             "strict": {"extends": "default", "deadline_ms": 1, "on_error": "fail"},
             "hasty": {"extends": "default", "deadline_ms": 1},
             "hard": {"extends": "default", "rate": 0.3},
+            "ruled": {
+                "extends": "default",
+                "obey_tags": ["system", "user"],
+                "json_paths": {
+                    "$.items[*].body": {"rate": 0.25},
+                    "$..description": {"compress": False},
+                },
+            },
         },
         "routes": [
             {"match": {"model": "strict"}, "policy": "strict"},
