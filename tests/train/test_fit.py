@@ -102,7 +102,9 @@ def test_a_fitted_toy_keeps_what_it_was_taught_to_keep(tmp_path: Path) -> None:
     result = Compressor.load(str(tmp_path / "onnx")).compress(
         "um the mayor of lyon well signed twelve of the papers", target_tokens=6
     )
-    assert result.text == "mayor lyon signed twelve papers"
+    kept = result.text.split()
+    assert {"mayor", "lyon", "signed", "twelve", "papers"} <= set(kept)
+    assert len(kept) <= 6, "what fits beside them is a word of no weight"
 
 
 def test_llmlingua_loads_what_is_exported(tmp_path: Path, needs: Any) -> None:
