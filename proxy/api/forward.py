@@ -87,8 +87,9 @@ async def _conversation(visit: Visit, chat: Chat) -> str:
     sticky = parts.config.router_settings.sticky
     if not sticky or len(parts.entries.find(chat.model, visit.tenant)) < 2:
         return ""
-    if named := chat.fields.get("prompt_cache_key"):
-        return f"{visit.tenant_name}\n{bytes(named).decode()}"
+    for name in ("prompt_cache_key", "conversation"):
+        if named := chat.fields.get(name):
+            return f"{visit.tenant_name}\n{bytes(named).decode()}"
     size = len(chat.body)
     if size <= _READ_ON_LOOP:
         return f"{visit.tenant_name}\n{opening(chat)}"

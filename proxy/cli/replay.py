@@ -24,12 +24,23 @@ from structlog.testing import capture_logs
 from proxy import __version__
 from proxy.cli.check import complain
 from proxy.compress.cache import default as default_cache
-from proxy.config import Allow, Config, NamedPolicy, RouteSettings, Tenant, TenantSettings
+from proxy.config import (
+    Allow,
+    Config,
+    LiteLLMParams,
+    ModelEntry,
+    ModelInfo,
+    NamedPolicy,
+    RouteSettings,
+    Tenant,
+    TenantSettings,
+)
 from proxy.config_file import load, shipped
 from proxy.errors import BadRequest, CheckpointError, ConfigError, PrecisError
 from proxy.ledger import Receipt
 from proxy.ledger.replay import Check, Key, by_mask, by_recomputation
-from proxy.messages.body import Chat, parse
+from proxy.messages.any_shape import parse_as, shape_of
+from proxy.messages.body import Chat
 from proxy.routing import Asked, Route, route
 
 
@@ -121,12 +132,14 @@ def _chat(file: Path, model: str) -> Chat:
         raise ConfigError([f"--messages {file}: {exc.strerror}"]) from exc
     if body.lstrip()[:1] == b"[":
         body = b'{"model":%b,"messages":%b}' % (json.dumps(model or "m").encode(), body)
-    return parse(body)
+    return parse_as(shape_of(body), body)
 
 
 def _again(config: Config, receipt: Receipt, chat: Chat, rate: float | None) -> _Again:
     if not any(done.action == "compressed" for done in receipt.messages):
         return _Again(None, "nothing was compressed")
+    if not receipt.stable:
+        return _Again(None, f"it hangs on more than its own text: {receipt.reason}")
     if receipt.version != __version__:
         return _Again(None, f"the receipt is of Precis {receipt.version}, this is {__version__}")
     route = _route_of(config, receipt, rate)
@@ -154,14 +167,14 @@ def _route_of(config: Config, receipt: Receipt, rate: float | None) -> Route | N
 
 
 def _compressed(config: Config, receipt: Receipt, chat: Chat, route: Route) -> _Again:
-    """Compresses once more in a server of its own, by the endpoint that sends nothing."""
+    """Compresses once more in a server of its own, by what sends nothing to anybody."""
     from proxy.app import build  # heavy, and only needed here
 
     assert route.policy is not None  # noqa: S101 - one without has no fingerprint
     settings = {**route.policy.model_dump(), "deadline_ms": 3_600_000, "on_error": "fail"}
     alone = Config(
         compressor=config.compressor,
-        model_list=config.model_list,
+        model_list=_echo(receipt),
         policies={route.name: NamedPolicy.model_validate(settings)},
         routes=(RouteSettings(policy=route.name),),
     )
@@ -175,13 +188,24 @@ def _compressed(config: Config, receipt: Receipt, chat: Chat, route: Route) -> _
     return asyncio.run(_asked(app, chat))
 
 
+def _echo(receipt: Receipt) -> tuple[ModelEntry, ...]:
+    """A model of the receipt's name that counts as it did and goes nowhere."""
+    if not receipt.model:  # a gateway's, who left it out
+        return ()
+    info = ModelInfo(encoding=receipt.encoding)
+    echo = LiteLLMParams(model="echo")
+    return (ModelEntry(model_name=receipt.model, litellm_params=echo, model_info=info),)
+
+
 async def _asked(app: Any, chat: Chat) -> _Again:
     import httpx
 
     transport = httpx.ASGITransport(app)
     async with httpx.AsyncClient(transport=transport, base_url="http://replay") as client:
         with capture_logs():  # this is no request of anybody's
-            answer = await client.post("/v1/compress", content=chat.body)
+            path = shape_of(chat.body)
+            path = "/compress" if path == "/chat/completions" else path
+            answer = await client.post(f"/v1{path}", content=chat.body)
         number = answer.headers["x-precis-request-id"]
         told = await client.get(f"/v1/receipts/{number}")
     await app.state.parts.pool.aclose()

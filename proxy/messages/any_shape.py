@@ -1,16 +1,17 @@
-"""Messages of whichever shape a gateway has at hand: OpenAI's, Anthropic's, or Responses' items.
+"""Requests of whichever shape comes: OpenAI's, Anthropic's, or Responses'.
 
-Gateways send on what their clients sent them, and some leave the model out.
+Gateways send on the messages that their clients sent them, and some leave the model out.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 
 from msgspec import Raw
 
 from proxy.messages import anthropic, responses
 from proxy.messages.body import Chat, Message, messages_in
+from proxy.messages.completion import parse_completion
 from proxy.messages.source import Source, check_depths, kind_of, model_of, read, stream_of
 
 _TEXTS = (b'"text"', responses.TEXT)
@@ -25,6 +26,27 @@ def parse_any(body: bytes) -> Chat:
     messages = tuple(m for i, message in found for m in _messages(source, i, message))
     check_depths(fields, but="messages")
     return Chat(model, stream_of(fields), messages, fields, source)
+
+
+def shape_of(body: bytes) -> str:
+    """The path, below ``/v1``, of what takes such a body. Raises BadRequest if it is no object."""
+    _, fields = read(body)
+    if "messages" in fields:
+        return "/messages" if "system" in fields else "/chat/completions"
+    return "/completions" if "prompt" in fields and "input" not in fields else "/responses"
+
+
+def parse_as(path: str, body: bytes) -> Chat:
+    """Read a body that is for that path. Raises BadRequest as ``parse`` does."""
+    return _PARSERS[path](body)
+
+
+_PARSERS: dict[str, Callable[[bytes], Chat]] = {
+    "/chat/completions": parse_any,
+    "/completions": parse_completion,
+    "/responses": responses.parse_responses,
+    "/messages": anthropic.parse_messages,
+}
 
 
 def _messages(source: Source, index: int, fields: Mapping[str, Raw]) -> Iterator[Message]:

@@ -164,3 +164,40 @@ def test_a_server_that_does_not_answer_is_bad_usage(made: tuple[Path, dict[str, 
     code, _, err = run("req_1", "--url", "http://127.0.0.1:9", "--messages", folder / "body.json")
     assert code == 2
     assert "--url http://127.0.0.1:9" in err
+
+
+SHAPES: dict[str, dict[str, Any]] = {
+    "/v1/completions": {"prompt": ["Short.", DOCUMENT]},
+    "/v1/responses": {
+        "instructions": "Be brief.",
+        "input": [{"role": "user", "content": DOCUMENT}],
+    },
+    "/v1/messages": {
+        "system": "Be brief.",
+        "max_tokens": 9,
+        "messages": [
+            {"role": "user", "content": [{"type": "tool_result", "content": DOCUMENT}]},
+        ],
+    },
+    "/v1/compress": {"messages": [{"type": "function_call_output", "output": DOCUMENT}]},
+}
+
+
+@pytest.mark.parametrize("path", SHAPES)
+def test_every_shape_of_request_is_found_again(
+    made: tuple[Path, dict[str, Any]], tmp_path: Path, path: str
+) -> None:
+    folder, _ = made
+    headers = {"authorization": f"Bearer {KEY}"}
+    body = {"model": "echo", **SHAPES[path]}
+    with TestClient(build(load(folder / "config.yaml", {}).config)) as client:
+        done = client.post(path, json=body, headers=headers)
+        told = client.get(f"/v1/receipts/{done.headers['x-precis-request-id']}", headers=headers)
+    (tmp_path / "receipt.json").write_bytes(told.content)
+    (tmp_path / "body.json").write_text(json.dumps(body))
+    code, out, err = run(
+        *(tmp_path / "receipt.json", "--messages", tmp_path / "body.json"),
+        *("--config", folder / "config.yaml"),
+    )
+    assert (code, err) == (0, ""), out
+    assert "All is as the receipt says" in out

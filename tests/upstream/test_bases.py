@@ -37,6 +37,25 @@ def test_an_entry_leads_to(model: str, api_base: str | None, leads_to: Place) ->
     assert place(entry(model=model, api_base=api_base)) == leads_to
 
 
+@pytest.mark.parametrize(
+    "model,api_base,leads_to",
+    [
+        ("anthropic/claude-3", None, ("claude-3", "https://api.anthropic.com/v1", "anthropic")),
+        ("claude-3-opus", None, ("claude-3-opus", "https://api.anthropic.com/v1", "anthropic")),
+        ("anthropic/a/b", "http://host/x/", ("a/b", "http://host/x/v1", "anthropic")),
+        ("anthropic/x", "http://host/v1", ("x", "http://host/v1", "anthropic")),
+        ("anthropic/x", "http://host/v1/messages", ("x", "http://host/v1", "anthropic")),
+        ("hosted_vllm/x", LOCAL, ("x", LOCAL, "openai")),
+    ],
+)
+def test_messages_go_to_who_speaks_their_protocol(
+    model: str, api_base: str | None, leads_to: tuple[str, str, str]
+) -> None:
+    for path in ("/messages", "/messages/count_tokens", "/messages/batches"):
+        where = place(entry(model=model, api_base=api_base), path)
+        assert (where.kind, (where.model, where.base, where.protocol)) == ("http", leads_to)
+
+
 @pytest.mark.parametrize("prefix", [p for p, base in BASES.items() if base is None])
 def test_a_server_of_ones_own_needs_an_address(prefix: str) -> None:
     with pytest.raises(ConfigError, match=f"'m' \\({prefix}/x\\): 'api_base' is missing"):

@@ -120,6 +120,14 @@ SAID = [
     ),
     (
         openai(
+            "litellm.ContextWindowExceededError: BedrockException: Context Window Error - Input is "
+            "too long for requested model.",
+            "400",
+        ),
+        (None, None, False),
+    ),
+    (
+        openai(
             "This endpoint's maximum context length is 65,536 tokens. However, you requested about "
             "70,012 tokens (66,000 of text input, 4,012 in the output)."
         ),
