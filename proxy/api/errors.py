@@ -35,9 +35,7 @@ async def on_precis_error(request: Request, exc: Exception) -> Response:
         failed = visit.receipt.after(visit.overhead_ms())
         parts.receipts.add(failed.answered(exc.status, 1000 * visit.upstream, exc.code))
     headers = {"x-precis-request-id": request_id}
-    body = exc.body()
-    if request.url.path.startswith("/v1/messages"):
-        body = for_anthropic(body, exc.status)
+    body = body_for(request.url.path, exc)
     answer = JSONResponse(body, status_code=exc.status, headers=headers)
     if isinstance(exc, LimitError):
         answer.headers["retry-after"] = str(exc.retry_after)
@@ -57,9 +55,12 @@ _ANTHROPIC = {
 }
 
 
-def for_anthropic(body: dict[str, Any], status: int) -> dict[str, Any]:
-    """The same error as Anthropic's clients know it, and still as OpenAI's do."""
-    error = body["error"] | {"type": _ANTHROPIC.get(status, "api_error")}
+def body_for(path: str, exc: PrecisError) -> dict[str, Any]:
+    """The error's body; on Anthropic's paths as its clients know it, and still as OpenAI's do."""
+    body = exc.body()
+    if not path.startswith("/v1/messages"):
+        return body
+    error = body["error"] | {"type": _ANTHROPIC.get(exc.status, "api_error")}
     return {"type": "error", "error": error}
 
 

@@ -14,6 +14,7 @@ from starlette.requests import ClientDisconnect
 from starlette.responses import JSONResponse
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from proxy.api.errors import body_for
 from proxy.api.parts import Visit, new_id
 from proxy.errors import PrecisError
 
@@ -62,7 +63,9 @@ class Shield:
             if not started:
                 error = PrecisError("Precis failed on this request; its log says where.")
                 headers = {"x-precis-request-id": request_id}
-                answer = JSONResponse(error.body(), status_code=500, headers=headers)
+                answer = JSONResponse(
+                    body_for(scope["path"], error), status_code=500, headers=headers
+                )
                 await answer(scope, receive, send)
         finally:
             watched.stop()
