@@ -70,6 +70,8 @@ class Contender:
     name: str
     port: int
     server: Server | None = None
+    streams: bool = True
+    """Whether its streams come through; some peers' don't on every system."""
     seen: Seen = field(default_factory=Seen)
 
     @cached_property

@@ -59,8 +59,11 @@ async def warm(contender: Contender) -> None:
     asked = contender.asked
     await load.one_by_one(contender.port, asked.small, 50)
     await load.one_by_one(contender.port, asked.large, 3)
-    await load.streams(contender.port, asked.stream, 3, CHUNKS)
     await load.at_once(contender.port, asked.small, CONNECTIONS, 1.0)
+
+
+def _streams(one: Contender) -> bool:
+    return one.streams
 
 
 async def one_round(contenders: Sequence[Contender], upstream_port: int, effort: Effort) -> None:
@@ -69,10 +72,10 @@ async def one_round(contenders: Sequence[Contender], upstream_port: int, effort:
         one.seen.single.append(await load.one_by_one(one.port, one.asked.small, effort.singles))
     for one in contenders:
         one.seen.large.append(await load.one_by_one(one.port, one.asked.large, effort.larges))
-    for one in contenders:
+    for one in filter(_streams, contenders):
         streams = await load.streams(one.port, one.asked.stream, effort.bursts, CHUNKS)
         one.seen.burst.append([timing.whole for timing in streams])
-    for one in contenders:
+    for one in filter(_streams, contenders):
         before = one.cpu_s()
         seconds, held = await load.lockstep(
             one.port, one.asked.lockstep, effort.locksteps, upstream_port
@@ -87,18 +90,28 @@ async def one_round(contenders: Sequence[Contender], upstream_port: int, effort:
         one.seen.cpu_request.append((one.cpu_s() - before) / count)
 
 
+_FAILED = (OSError, RuntimeError, TimeoutError)
+
+
 async def able(contenders: Sequence[Contender]) -> list[Contender]:
     """Those that answer what they will be asked, warm; a peer that doesn't is left out."""
     found = []
     for one in contenders:
         try:
             await warm(one)
-        except (OSError, RuntimeError, TimeoutError) as exc:
+        except _FAILED as exc:
             if one.name not in PEERS:
                 raise
             print(f"left out: {one.name} failed ({exc})", flush=True)
-        else:
-            found.append(one)
+            continue
+        found.append(one)
+        try:
+            await load.streams(one.port, one.asked.stream, 3, CHUNKS)
+        except _FAILED as exc:
+            if one.name not in PEERS:
+                raise
+            print(f"left out: {one.name}'s streams failed ({exc})", flush=True)
+            one.streams = False
     return found
 
 

@@ -19,10 +19,15 @@ from tests.bench.upstream import CHUNKS
 def summary(one: Contender, direct: Contender) -> dict[str, Any]:
     """Numbers of one contender. ``added`` is the median over the rounds of the difference."""
 
-    def added(kind: str) -> float:  # milliseconds
+    def added(kind: str, count: int = 1) -> float | None:  # milliseconds, divided by the count
         mine, theirs = getattr(one.seen, kind), getattr(direct.seen, kind)
+        if not mine:
+            return None
         pairs = zip(mine, theirs, strict=True)
-        return float(1000 * median(median(a) - median(b) for a, b in pairs))
+        return float(1000 / count * median(median(a) - median(b) for a, b in pairs))
+
+    def microseconds(milliseconds: float | None) -> float | None:
+        return None if milliseconds is None else 1000 * milliseconds
 
     def pooled(seen: Seen, share: float) -> float:
         return 1000 * percentile([s for part in seen.single for s in part], share)
@@ -34,12 +39,12 @@ def summary(one: Contender, direct: Contender) -> dict[str, Any]:
         "added_p99_ms": pooled(one.seen, 0.99) - pooled(direct.seen, 0.99),
         "added_200kb_ms": added("large"),
         "added_stream_ms": added("burst"),
-        "added_chunk_us": added("burst") * 1000 / CHUNKS,
-        "lockstep_chunk_us": added("lockstep") * 1000 / CHUNKS,
+        "added_chunk_us": microseconds(added("burst", CHUNKS)),
+        "lockstep_chunk_us": microseconds(added("lockstep", CHUNKS)),
         "held_chunks": one.seen.held,
         "per_second": report.spread(one.seen.per_second),
         "cpu_request_us": 1e6 * median(one.seen.cpu_request),
-        "cpu_chunk_us": 1e6 * median(one.seen.cpu_chunk),
+        "cpu_chunk_us": 1e6 * median(one.seen.cpu_chunk) if one.seen.cpu_chunk else None,
         "curve": one.seen.curve,
         "rss_mb": one.seen.rss_mb,
     }
@@ -75,7 +80,9 @@ def show(console: Console, told: Mapping[str, Mapping[str, Any]]) -> None:
     console.print(table)
 
 
-def _cell(value: float, unit: str) -> str:
+def _cell(value: float | None, unit: str) -> str:
+    if value is None:
+        return "-"
     digits = 2 if unit == "ms" else 0
     return f"{value:,.{digits}f} {unit}".rstrip()
 

@@ -77,7 +77,7 @@ def _gateway(told: Mapping[str, Any]) -> str:
 
 def _cell(name: str, one: Mapping[str, Any], key: str, unit: str) -> str:
     value = one[key]["median"] if isinstance(one[key], Mapping) else one[key]
-    if name == "direct" and key != "per_second":
+    if value is None or (name == "direct" and key != "per_second"):
         return ""
     digits = 1 if unit == "ms" else 0
     return f"{value:,.{digits}f} {unit}".strip()
