@@ -64,13 +64,13 @@ class Mix:
     highlight: float = 2.0
     evidence: float = 1.0
     summary: float = 0.5
-    marked: float = 0.5
+    marked: float = 0.75
     """Share of the label of a meeting's word that says only whether people marked it: among so
     much talk the ranks alone teach little of what a meeting is about."""
     small: float = 0.2
     """Share of a mark's weight that a stop word or sign inside it gets."""
     content: float = 0.45
-    negation: float = 1.2
+    negation: float = 1.5
     digit: float = 0.65
     name: float = 0.7
     repeat: float = 0.1
