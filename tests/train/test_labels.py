@@ -69,3 +69,30 @@ def test_long_sentences_are_cut() -> None:
 def test_words_keep_their_joints() -> None:
     text = "It's 3.5, B2B-like, at a@b.org."
     assert [text[s:e] for s, e in words_of(text)][:6] == ["It's", "3.5", ",", "B2B-like", ",", "at"]
+
+
+def test_a_meetings_marks_speak_for_themselves() -> None:
+    start = TEXT.index("mayor")
+    piece = Slice(TEXT, ((start, start + len("mayor of")),), "a", "qmsum")
+    mix = Mix(marked=1.0)
+    (found,) = _labels([piece], mix)
+    assert found["mayor"] == 1
+    assert found["of"] == found["Lyon"] == found["12"] == 0
+
+
+def test_longer_words_have_to_be_worth_more() -> None:
+    text = "Ok bookkeepers ok."
+    (plain,) = _labels([Slice(text, (), "a", "scitldr")], Mix(length=0.0, content=0.0, name=0.0))
+    (dear,) = _labels([Slice(text, (), "a", "scitldr")], Mix(length=-1.0, content=0.0, name=0.0))
+    assert dear["bookkeepers"] < plain["bookkeepers"]
+
+
+def test_words_of_a_sentence_with_much_in_it_stay_together() -> None:
+    text = "12 of 40 papers. A somebody signed something."
+
+    def found(weight: float) -> dict[str, float]:
+        mix = Mix(sentence=weight, length=0.0, occlusion=0.0, idf=0.0)
+        return _labels([Slice(text, (), "a", "scitldr")], mix)[0]
+
+    assert found(3.0)["papers"] > found(3.0)["something"]
+    assert found(0.0)["papers"] < found(0.0)["something"], "equal worth: the later one ranks higher"
