@@ -187,7 +187,7 @@ def test_obeyed_tags_go_and_nothing_else_of_what_is_kept(
 @given(soups, rates, st.sampled_from(["tool", "assistant", "function", "user"]))
 @settings(max_examples=40, deadline=None)
 def test_tags_of_roles_that_are_not_trusted_are_text(text: str, rate: float, role: str) -> None:
-    how = policy(protect=["tags"])
+    how = policy(protect=["tags", "json"])
     found = passage(text, role, how)
     assert found.dropped == () and found.regions == ()
     result = sent(found, rate, how)

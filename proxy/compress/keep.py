@@ -139,15 +139,17 @@ def choose(order: Ints, always: int, target: int, budget: Budget, final: Finish)
     def mask(length: int) -> Bools:
         return final(position < length)
 
+    low, high = max(always, 1), count  # the answer lies in [low, high]
+    if low >= high:
+        return mask(low)
     measure = _measure(budget, mask, count)
-    low, high = 0, count  # the answer lies in [low, high]
     while low < high:
         middle = (low + high + 1) // 2
         if measure(middle) <= target:
             low = middle
         else:
             high = middle - 1
-    return mask(max(low, always, 1))
+    return mask(low)
 
 
 def _measure(budget: Budget, mask: Callable[[int], Bools], count: int) -> Callable[[int], float]:
@@ -158,7 +160,7 @@ def _measure(budget: Budget, mask: Callable[[int], Bools], count: int) -> Callab
     """
     if count <= _EXACT_BELOW:
         return lambda length: budget.count(mask(length))
-    lengths = [count // 4, count // 2, 3 * count // 4]
+    lengths = [count // 16, count // 4, count // 2, 3 * count // 4]
     masks = [mask(length) for length in lengths]
     missed = [budget.count(kept) / max(budget.estimate(kept), 1) for kept in masks]
     if max(missed) > 1 + _MOST_MISSED or min(missed) < 1 - _MOST_MISSED:

@@ -116,12 +116,10 @@ class _Ground:
             whole = disjoint([*json, *blocks(text, others)])
         uncut = set(whole)
         documents = tuple((mark.start, mark.end) for mark in json if mark in uncut)
-        strings = [
-            string
-            for string in long_strings(text, documents, policy, asks=asks)
-            if without([string.mark], ruled) == (string.mark,)
-        ]
-        return cls(text, policy, asks, whole, documents, all_json, tuple(strings))
+        strings = tuple(long_strings(text, documents, policy, asks=asks))
+        free = set(without([string.mark for string in strings], ruled))
+        strings = tuple(string for string in strings if string.mark in free)
+        return cls(text, policy, asks, whole, documents, all_json, strings)
 
     def intact(self, tagged: Tagged) -> list[Mark]:
         """The blocks but for the insides of the strings, blocks in these, and what is asked."""
