@@ -2,18 +2,22 @@
 
 from __future__ import annotations
 
+import asyncio
 import hashlib
 import json
 from typing import Any
 
 import httpx
 from starlette.testclient import TestClient
+from starlette.types import Message
 
 from proxy.app import build
 from proxy.compress import Compressor
 from proxy.config import Config
 from tests.api.test_failing_open import Fragile
 from tests.compress.readers import fake, reader
+from tests.e2e.serving import until
+from tests.servers.recorder import Recorder, Reply
 
 TEXT = "A word of 12 numbers is not in the words, as it was for that. " * 40 + "\n```\nx = 1\n```\n"
 MESSAGES = [{"role": "system", "content": "Be brief."}, {"role": "user", "content": TEXT}]
@@ -129,3 +133,32 @@ def test_below_the_break_even_nothing_is_touched() -> None:
         assert (user["action"], user["reason"]) == expected
     with TestClient(build(config(pays_over=size), fake())) as client:
         assert receipt_of(client, chat(client))["decision"] == "compressed"
+
+
+async def test_a_client_that_leaves_leaves_a_receipt() -> None:
+    body = json.dumps({"model": "slow", "messages": MESSAGES}).encode()
+    told = iter([{"type": "http.request", "body": body}])
+    decided = config().model_dump()
+    with Recorder() as upstream:
+        upstream.script([Reply(never=True)])
+        slow = {"model": "openai/x", "api_base": upstream.url}
+        decided["model_list"] = [{"model_name": "slow", "litellm_params": slow}]
+        app = build(Config.model_validate(decided), fake())
+
+        async def receive() -> Message:
+            for message in told:
+                return message
+            await asyncio.to_thread(until, lambda: upstream.requests)
+            return {"type": "http.disconnect"}
+
+        async def send(message: Message) -> None:
+            raise AssertionError("nobody is there")
+
+        scope: dict[str, Any] = {"type": "http", "method": "POST", "query_string": b""}
+        scope |= {"path": "/v1/chat/completions", "headers": [], "app": app}
+        await app(scope, receive, send)
+        await app.state.parts.pool.aclose()
+    visit = scope["state"]["visit"]
+    receipt = await app.state.parts.receipts.get(visit.id, "")
+    assert (receipt.status, receipt.error) == (499, "client_gone")
+    assert receipt.decision == "compressed"
