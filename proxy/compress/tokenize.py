@@ -18,6 +18,9 @@ Such a model gets 1 as that token's type. It rides on the id, so that whatever h
 remembers their scores needs to know nothing of it.
 """
 
+_AT_ONCE = 8_192
+"""Pairs turned into an array at once: meanwhile no other thread runs, such as the event loop's."""
+
 
 @dataclass(frozen=True, slots=True)
 class Tokens:
@@ -70,7 +73,10 @@ class Tokenizer:
         edges: list[npt.NDArray[np.int64]] = [np.zeros((0, 2), dtype=np.int64)]
         for (start, _), encoding in zip(spans, encodings, strict=True):
             found += encoding.ids
-            edges.append(np.array(encoding.offsets, dtype=np.int64).reshape(-1, 2) + start)
+            pairs = encoding.offsets
+            for at in range(0, len(pairs), _AT_ONCE):
+                piece = np.array(pairs[at : at + _AT_ONCE], dtype=np.int64)
+                edges.append(piece.reshape(-1, 2) + start)
         offsets = np.concatenate(edges)
         # Normalizers that reorder combining marks may give offsets that step back.
         starts = np.minimum.accumulate(offsets[::-1, 0])[::-1]
