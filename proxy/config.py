@@ -368,6 +368,12 @@ def _compiles(pattern: str) -> str:
 Pattern = Annotated[str, AfterValidator(_compiles)]
 
 
+def _is_saving(value: float) -> float:
+    if value >= 1 and not value.is_integer():
+        raise ValueError("is neither; give a share below 1, or a whole number of tokens")
+    return value
+
+
 def _kind_of_rate(value: object) -> str:
     return RATE_STEPS if isinstance(value, list | tuple) else ONE_RATE
 
@@ -405,6 +411,8 @@ class Policy(Frozen):
     target_tokens: int | None = Field(default=None, ge=1)
     threshold: float | None = Field(default=None, ge=0, le=1)
     min_tokens: int = Field(default=300, ge=0)
+    min_saving: Annotated[float, Field(ge=0), AfterValidator(_is_saving)] = 0.01
+    """What a text must save, or it goes as it came: a share below 1, or from 1 on tokens."""
     roles: tuple[Role, ...] = ("user", "tool")
     question: Literal["auto", "all", "none"] = "auto"
     force_tokens: tuple[Annotated[str, StringConstraints(min_length=1)], ...] = (
@@ -428,6 +436,8 @@ class Policy(Frozen):
     """Strings of prose in JSON of fewer tokens stay; ``None``: all that no path leads to."""
     obey_tags: tuple[Role, ...] = ("system", "developer")
     """Roles whose ``<llmlingua>`` and ``<keep>`` tags are obeyed."""
+    cache_control: Literal["compress", "freeze"] = "compress"
+    """``freeze`` sends what a request marks for the provider's cache as it came (frozen.py)."""
     on_error: Literal["pass", "fail"] = "pass"
     deadline_ms: int = Field(default=2000, ge=1)
     fit_to_window: FitToWindow = FitToWindow(enabled=False)

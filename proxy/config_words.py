@@ -158,6 +158,7 @@ _REMEDIES = {
     "rate": "give a share of tokens to keep, e.g. 0.5",
     "over": "give a number of tokens, e.g. 4000",
     "target_tokens": "give a number of tokens, e.g. 1000",
+    "min_saving": "give a share such as 0.05, or a number of tokens",
     "min_tokens": "give a number of tokens, e.g. 300",
     "threshold": "give a probability from 0 to 1",
     "deadline_ms": "give milliseconds, e.g. 2000",

@@ -15,6 +15,7 @@ from hypothesis import strategies as st
 from proxy.compress.draft import Job, as_it_came
 from proxy.config import Policy
 from proxy.gate import CHECKS
+from proxy.gate.case import Case
 from proxy.messages.segment import passage
 from proxy.messages.tags import read_tags
 from proxy.tokens import encoding
@@ -58,10 +59,11 @@ def sent(found: Passage, rate: float, how: Policy) -> Compressed:
     return fake(256).run(job)
 
 
-def check(found: Passage, result: Compressed) -> None:
+def check(found: Passage, result: Compressed, how: Policy) -> None:
+    case = Case(found, result, how, encoding())
     for name, holds in CHECKS:
         blank = name == "empty" and not "".join(pieces(found)).strip()
-        assert blank or holds(found, result), name
+        assert blank or holds(case), name
 
 
 def pieces(found: Passage) -> list[str]:
@@ -103,7 +105,7 @@ def test_json_stays_the_same_json_with_shorter_strings(
     how = policy(json_paths=by_path, json_min_tokens=least)
     found = passage(text, role, how)
     result = sent(found, rate, how)
-    check(found, result)
+    check(found, result, how)
     after = json.loads(result.text)
     assert shape(after) == shape(doc)
     for before, now in zip(leaves(doc), leaves(after), strict=True):
@@ -124,7 +126,7 @@ def test_documents_among_others_and_among_prose_stay_whole(
     how = policy(json_paths={"$..*": {"min_tokens": 0}})
     found = passage(text, "tool", how)
     result = sent(found, rate, how)
-    check(found, result)
+    check(found, result, how)
     for start, end in found.documents:
         inside = "".join(
             text[max(s, start) : min(e, end)] for s, e in result.kept if s < end and e > start
@@ -171,7 +173,7 @@ def test_obeyed_tags_go_and_nothing_else_of_what_is_kept(
     )
     found = passage(text, role, how)
     result = sent(found, rate, how)
-    check(found, result)
+    check(found, result, how)
     tags = read_tags(text)
     if "".join(pieces(found)).strip():
         assert found.dropped == tags.dropped
@@ -191,7 +193,7 @@ def test_tags_of_roles_that_are_not_trusted_are_text(text: str, rate: float, rol
     found = passage(text, role, how)
     assert found.dropped == () and found.regions == ()
     result = sent(found, rate, how)
-    check(found, result)
+    check(found, result, how)
     for tag in ("<keep>", "</keep>", "<llmlingua>", "<llmlingua rate=0.2>", "</llmlingua>"):
         assert result.text.count(tag) == text.count(tag)
 

@@ -28,7 +28,7 @@ async def complete(now: Visit, chat: Chat, path: str) -> Response:
     encoding = encoding_of(parts, chat.model)
 
     passages = await passages_of(now, chat, route)  # what may be touched?
-    compressed = await compress(now, route, passages, encoding)  # verified, or left as it was
+    compressed = await compress(now, route, chat, passages, encoding)  # verified, or left as it was
     outcome = await settle(now, route, chat.model, passages, compressed, encoding)
 
     asking = Asking(chat, path, route, encoding)

@@ -31,7 +31,7 @@ async def compress_messages(request: Request) -> Response:
     route = await route_of(now, chat)
 
     passages = await passages_of(now, chat, route)
-    compressed = await compress(now, route, passages, encoding_name)
+    compressed = await compress(now, route, chat, passages, encoding_name)
     outcome = await settle(now, route, chat.model, passages, compressed, encoding_name)
 
     receipt = outcome.receipt

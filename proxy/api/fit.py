@@ -180,7 +180,7 @@ async def _shortened(visit: Visit, asking: Asking, room: Room, outcome: Outcome)
             break
         at = replace(route, policy=_at(asked, min(rate, 1.0)))
         eased = tuple(_eased(passage, min(rate, 1.0)) for passage in passages)
-        results, failure = await compress(visit, at, eased, asking.encoding)
+        results, failure = await compress(visit, at, asking.chat, eased, asking.encoding)
         reached = sum(result.tokens_after for result in results)
         if failure:
             return outcome
@@ -206,7 +206,7 @@ def _parted(passages: tuple[Passage, ...], encoding: Encoding) -> tuple[int, int
 
 def _at(policy: Policy, rate: float) -> Policy:
     how = {"rate": rate, "target_tokens": None, "threshold": None, "budget": "global"}
-    return policy.model_copy(update={**how, "min_tokens": _SHORT, "pays_over": 0})
+    return policy.model_copy(update={**how, "min_tokens": _SHORT, "min_saving": 0, "pays_over": 0})
 
 
 def _eased(passage: Passage, rate: float) -> Passage:

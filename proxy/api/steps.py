@@ -18,7 +18,7 @@ from proxy.compress.draft import unchanged
 from proxy.compress.scheduler import Order
 from proxy.config import ModelEntry, Policy
 from proxy.errors import CompressionError, DeadlineExceeded, LimitError
-from proxy.gate import verify
+from proxy.gate import verify_request
 from proxy.ledger import Receipt, Usage
 from proxy.messages.body import Chat
 from proxy.messages.opening import opening
@@ -79,7 +79,7 @@ async def passages_of(visit: Visit, chat: Chat, route: Route) -> tuple[Passage, 
 
 
 async def compress(
-    visit: Visit, route: Route, passages: tuple[Passage, ...], encoding_name: str
+    visit: Visit, route: Route, chat: Chat, passages: tuple[Passage, ...], encoding_name: str
 ) -> tuple[tuple[Compressed, ...], str]:
     """One verified result a passage, and why the request failed open, if it did.
 
@@ -99,16 +99,11 @@ async def compress(
             raise
         log.warning("failed open", id=visit.id, reason=failure, error=_cause(exc))
         return await asyncio.to_thread(_as_it_came, passages, encoding_name, failure), failure
-    size = sum(len(passage.text) for passage in passages)
+    asked = (chat, passages, results, policy, encoding(encoding_name))
+    size = len(chat.body)
     if size <= _READ_ON_LOOP:
-        return _verified(passages, results), ""
-    return await visit.parts.scheduler.in_thread(size, _verified, passages, results), ""
-
-
-def _verified(
-    passages: tuple[Passage, ...], results: tuple[Compressed, ...]
-) -> tuple[Compressed, ...]:
-    return tuple(map(verify, passages, results))
+        return verify_request(*asked), ""
+    return await visit.parts.scheduler.in_thread(size, verify_request, *asked), ""
 
 
 def _as_it_came(

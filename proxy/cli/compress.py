@@ -117,8 +117,10 @@ class _Wish:
         reason = found.reason or small or poor
         job = Job.of(found, policy.rules, rate, target)
         if reason:
-            return verify(found, as_it_came(job, load_encoding(encoding), reason))
-        return verify(found, compressor.run(job, encoding))
+            done = as_it_came(job, load_encoding(encoding), reason)
+        else:
+            done = compressor.run(job, encoding)
+        return verify(found, done, policy, load_encoding(encoding))
 
 
 def _precision(precision: str) -> str:

@@ -128,18 +128,20 @@ def choose(order: Ints, always: int, target: int, budget: Budget, final: Finish)
     """The longest prefix of ``order`` whose text has at most ``target`` tokens, as a mask.
 
     ``order`` may lack some of the units: these are in no prefix. The first ``always`` of the order
-    stay in any case, and at least one unit. ``final`` turns a prefix into the mask that will be
-    sent (see ``without_repeats``). Monotone in ``target``: the search walks one fixed tree, and
-    whether it turns right at a node can only change from no to yes as the target grows.
+    stay in any case, and at least one unit that is no line end. ``final`` turns a prefix into the
+    mask that will be sent (see ``without_repeats``). Monotone in ``target``: the search walks one
+    fixed tree, and whether it turns right at a node can only change from no to yes as the target
+    grows.
     """
     count = len(order)
+    least = 1 + int(np.argmax(budget.units.kinds[order] != LINE))
     position = np.full(len(budget.units), count, dtype=np.int64)
     position[order] = np.arange(count)
 
     def mask(length: int) -> Bools:
         return final(position < length)
 
-    low, high = max(always, 1), count  # the answer lies in [low, high]
+    low, high = max(always, least), count  # the answer lies in [low, high]
     if low >= high:
         return mask(low)
     measure = _measure(budget, mask, count)
@@ -194,8 +196,8 @@ def without_repeats(
         return lambda kept: kept
     kinds: dict[str, int] = {}
     kind = np.full(len(units), -1, dtype=np.int64)
-    for index in np.flatnonzero(forced & ~pinned).tolist():
-        name = _repeatable(units.strings[index], rules.force_tokens)
+    for index in np.flatnonzero(forced & ~pinned & ~units.intact).tolist():
+        name = _repeatable(units.strings[index], rules)
         if name:
             kind[index] = kinds.setdefault(name, len(kinds))
     marks = np.flatnonzero(kind >= 0)
@@ -216,12 +218,13 @@ def without_repeats(
     return final
 
 
-def _repeatable(unit: str, force_tokens: tuple[str, ...]) -> str:
+def _repeatable(unit: str, rules: Rules) -> str:
     if unit[0] == "\n":
         return "\n"
     if unit in (".", "!", "?"):
         return "."
-    return unit if unit in force_tokens else ""
+    reserved = rules.force_reserve_digit and any(map(str.isdecimal, unit))
+    return unit if unit in rules.force_tokens and not reserved else ""
 
 
 def join(units: Units, kept: Bools) -> str:

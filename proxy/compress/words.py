@@ -57,8 +57,8 @@ _UNIT_OR_LINE = re.compile(r"\n(?:[ \t\r]*\n)* |" + _PATTERN, re.VERBOSE)
 _WHITE = np.array([ord(c) for c in map(chr, range(0x3001)) if c.isspace()], dtype=np.uint32)
 
 WORD, PUNCTUATION, CJK, LINE, INTACT = 0, 1, 2, 3, 4
-_OPENING = "([{<“‘«¿¡„「『（【《"
-_CLOSING = ")]}>”’»,.;:!?%…、。，．：；！？」』）】》،؛؟।"
+_OPENING = "([{“‘«¿¡„「『（【《"
+_CLOSING = ")]}”’»,.;:!?%…、。，．：；！？」』）】》،؛؟।"
 
 
 @dataclass(frozen=True)

@@ -31,7 +31,7 @@ _INDENTED = re.compile(r"(?: {4}|\t)[^\n]*\S")
 
 def code_blocks(text: str) -> tuple[Mark, ...]:
     """Fenced blocks (CommonMark 4.5, an open one has no end), ``<pre>``, clear indented ones."""
-    spans = [*_fences(text), *_indented(text), *verbatim_elements(text)]
+    spans = [*fenced(text), *_indented(text), *verbatim_elements(text)]
     return disjoint(Mark(start, end, "code") for start, end in spans)
 
 
@@ -42,7 +42,8 @@ def reads_like_code(text: str) -> bool:
     return likely * 4 >= max(len(filled), 1)
 
 
-def _fences(text: str) -> list[Span]:
+def fenced(text: str) -> list[Span]:
+    """Spans of the blocks between fences, with them; an open one runs to the end."""
     shifted = "\n" + text  # so that a fence that opens the text follows a newline too
     found: list[Span] = []
     opened: re.Match[str] | None = None

@@ -66,7 +66,8 @@ def negations(text: str) -> Iterator[Span]:
             start = match.start()
             while start > match.start() - _LONGEST_START and text[start - 1 : start].isalpha():
                 start -= 1
-            if text[start : match.end()].lower().translate(_STRAIGHT) in _NEGATIONS:
+            word = text[start : match.end()].lower().translate(_STRAIGHT)
+            if word in _NEGATIONS or word.endswith("n't"):  # mayn't, y'all'ren't
                 yield start, match.end()
 
 

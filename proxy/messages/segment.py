@@ -1,7 +1,8 @@
 """Cut a request into passages: every text of every message, with what must survive in it.
 
 A passage depends on its message and the policy alone, never on its place or its neighbours, so
-that the same message is compressed to the same bytes at every turn.
+that the same message is compressed to the same bytes at every turn. (``frozen.py`` says how that
+stays so where a policy freezes what a client has marked for the provider's cache.)
 """
 
 from __future__ import annotations
@@ -10,6 +11,7 @@ from collections.abc import Sequence
 
 from proxy.config import Policy
 from proxy.messages.body import Chat
+from proxy.messages.frozen import frozen
 from proxy.messages.spans import without
 from proxy.messages.survey import Survey, Tagged, survey
 from proxy.messages.tags import Tags, read_tags
@@ -18,10 +20,16 @@ from proxy.types import Escape, Mark, Passage, Region
 
 
 def segment(chat: Chat, policy: Policy) -> tuple[Passage, ...]:
-    """One passage for each text of the request, in order, whether it may be touched or not."""
+    """One passage for each text of the request, in order, whether it may be touched or not.
+
+    Texts that a marker freezes have the reason ``cache_control``.
+    """
+    whole = frozen(chat) if policy.cache_control == "freeze" else 0
     return tuple(
-        passage(text.value, message.role, policy, message=message.index, part=text.part)
-        for message in chat.messages
+        Passage(message.index, text.part, message.role, text.value, reason="cache_control")
+        if place < whole
+        else passage(text.value, message.role, policy, message=message.index, part=text.part)
+        for place, message in enumerate(chat.messages)
         for text in message.texts
     )
 

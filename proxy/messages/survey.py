@@ -7,14 +7,16 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 
 from proxy.config import Policy
 from proxy.messages.blocks import blocks
+from proxy.messages.fences import fence_lines, other_runs
 from proxy.messages.json_strings import JsonString, long_strings
 from proxy.messages.protect import protected
 from proxy.messages.question import question_marks
+from proxy.messages.sentences import trim
 from proxy.messages.spans import disjoint, layered, without
 from proxy.messages.structure import json_documents
 from proxy.types import Escape, Mark, Region, Span
@@ -113,7 +115,8 @@ class _Ground:
         all_json = bool(_covered(text, json))
         if not all_json:
             others = [name for name in policy.protect if name != "json"]
-            whole = disjoint([*json, *blocks(text, others)])
+            lines = () if "code" in policy.protect else fence_lines(text)
+            whole = disjoint([*json, *blocks(text, others), *lines])
         uncut = set(whole)
         documents = tuple((mark.start, mark.end) for mark in json if mark in uncut)
         strings = tuple(long_strings(text, documents, policy, asks=asks))
@@ -137,11 +140,19 @@ class _Ground:
     def forced(self) -> tuple[Mark, ...]:
         """Short spans that stay, in the strings and between the documents."""
         classes = self.policy.protect
-        found = [m for s in self.strings for m in s.placed(protected(s.value, classes))]
+        found = [m for s in self.strings for m in s.placed(_short_spans(s.value, classes))]
         if not self.all_json:
             insides = [string.mark for string in self.strings]
-            found += without(protected(self.text, classes), insides)
+            spans = disjoint([*_short_spans(self.text, classes), *other_runs(self.text)])
+            found += without(spans, insides)
         return disjoint(found)
+
+
+def _short_spans(text: str, classes: Collection[str]) -> tuple[Mark, ...]:
+    """The protected spans without white space at their ends, which is no part of any word."""
+    marks = protected(text, classes)
+    spans = ((*trim(text, mark.start, mark.end), mark.reason) for mark in marks)
+    return tuple(Mark(start, end, reason) for start, end, reason in spans if start < end)
 
 
 def _blocks_and_question(value: str, policy: Policy, asks: bool) -> tuple[Mark, ...]:

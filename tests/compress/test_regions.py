@@ -11,6 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from proxy.compress.draft import Job
+from proxy.config import Policy
 from proxy.gate import verify
 from proxy.tokens import encoding
 from proxy.types import Compressed, Escape, Mark, Passage, Region, Rules
@@ -33,6 +34,7 @@ STRETCHES = st.lists(
     min_size=1,
     max_size=6,
 )
+LENIENT = Policy(protect=(), force_reserve_digit=False, min_saving=0)
 RULES = Rules(force_tokens=("\n", "."), force_reserve_digit=True)
 Stretch = tuple[str, str, float | None]
 
@@ -82,8 +84,9 @@ def test_nothing_of_what_is_dropped_is_sent_and_marks_are(
     assert not sent & {i for mark in found.dropped for i in range(mark.start, mark.end)}
     assert result.tokens_after == encoding().count(result.text)
     if result.text.strip():
-        checked = verify(found, result)
-        assert checked == result or checked.reason == "no saving"
+        checked = verify(found, result, LENIENT, encoding())
+        # A region that ends within a word leaves half of it, which only the gate can know.
+        assert checked == result or checked.reason in ("no saving", "gate: words")
     for region in found.regions:
         inside = set(range(region.start, region.end))
         assert sent & inside or not found.text[region.start : region.end].strip()

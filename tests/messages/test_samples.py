@@ -14,6 +14,7 @@ from proxy.compress.draft import Job
 from proxy.config_file import load, shipped
 from proxy.gate import verify
 from proxy.messages.segment import passage
+from proxy.tokens import encoding
 
 SAMPLES = Path(__file__).parent / "samples"
 README = Path(__file__).parents[2] / "README.md"
@@ -47,7 +48,8 @@ def compressed(name: str) -> tuple[str, str]:
     policy = load(shipped(), {}).config.policy("default")
     found = passage(text, "tool", policy)
     assert not found.reason
-    result = verify(found, classifier().run(Job.of(found, policy.rules, 0.5, None)))
+    done = classifier().run(Job.of(found, policy.rules, 0.5, None))
+    result = verify(found, done, policy, encoding())
     assert not result.reason, result.reason
     return text, result.text
 
