@@ -166,15 +166,18 @@ def main(
     limit: int = 0,
     out: Path | None = None,
     console: Console | None = None,
-    package: str = "",
+    package: str | None = None,
 ) -> Results:
     """Prints every measure of every method, and writes them to ``out`` (JSON, ``.md``, ``.png``).
 
     ``package`` is the checkpoint that ``llmlingua`` is measured on; if empty, the first model that
-    it can read. Goes on from ``out`` with the ending ``.rows.jsonl``, where a run was stopped.
+    it can read; None leaves it out, as it takes its time. Goes on from ``out`` with the ending
+    ``.rows.jsonl``, where a run was stopped.
     """
     console = console or Console()
-    methods = [*baselines(data), *_classifiers(models), *_package(package, models, console)]
+    methods = [*baselines(data), *_classifiers(models)]
+    if package is not None:
+        methods += _package(package, models, console)
     sets = suites(data, rates, limit)
     if out:
         need_matplotlib()

@@ -55,6 +55,8 @@ def load(run: Run) -> bool:
     if not file.is_file():
         return False
     state = torch.load(file, map_location="cpu", weights_only=True)
+    if "flags" not in state:
+        raise ConfigError([f"{file} is of an older version; give another out"])
     _check(file, json.loads(state["flags"]), flags_of(run.settings))
     for name, part in _parts(run).items():
         part.load_state_dict(state[name])

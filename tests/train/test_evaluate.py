@@ -148,7 +148,7 @@ def test_the_package_is_measured_on_the_same_weights(
     from tests.compress.families import build
 
     folder = build("bert", tmp_path / "model", max_position_embeddings=512)
-    found = evaluate.main(data, [str(folder)], (0.5,), console=QUIET)
+    found = evaluate.main(data, [str(folder)], (0.5,), console=QUIET, package="")
     row = found["hotpot-dev"]["llmlingua on model"]
     assert 0 < row["rate@0.5"] < 0.7
     assert "llmlingua on model" not in found["hotpot-dev, rate in characters"]
