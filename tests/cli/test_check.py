@@ -66,6 +66,16 @@ def test_a_good_file_is_told_as_it_resolves(file: Path) -> None:
         assert words in out
 
 
+def test_what_becomes_of_json_and_tags_is_told(tmp_path: Path) -> None:
+    path = tmp_path / "config.yaml"
+    rules = '{"$.items[*].body": {rate: 0.3}, "$..note": {compress: false}}'
+    path.write_text(f"policies: {{p: {{json_paths: {rules}, obey_tags: [user]}}}}\n")
+    code, out, _ = run(path, 160)
+    assert code == 0
+    assert "$.items[*].body: 30 %, $..note: stays, prose of 100 tokens and more" in out
+    assert "tags of user" in out
+
+
 def test_no_key_is_shown(file: Path) -> None:
     code, out, err = run(file)
     assert code == 0

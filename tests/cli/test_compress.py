@@ -64,6 +64,21 @@ def test_a_policy_keeps_the_question_and_the_numbers() -> None:
     assert found["tokens_after"] < 0.75 * found["tokens_before"]
 
 
+def test_a_policy_says_whether_tags_are_obeyed(tmp_path: Path) -> None:
+    file = tmp_path / "config.yaml"
+    file.write_text(
+        "policies: {plain: {min_tokens: 9}, tagged: {min_tokens: 9, obey_tags: [user]}}"
+    )
+    text = f"<llmlingua rate=0.2>{MEETING.read_text()}</llmlingua> <keep>all of this</keep>"
+    sizes = {}
+    for policy in ("plain", "tagged"):
+        options = ("--config", str(file), "--policy", policy, "-")
+        sizes[policy] = run("compress", *options, stdin=text.encode()).stdout.decode()
+    assert "<keep>" in sizes["plain"] and "</llmlingua>" in sizes["plain"]
+    assert sizes["tagged"].endswith(" all of this") and "llmlingua" not in sizes["tagged"]
+    assert len(sizes["tagged"]) < 0.8 * len(sizes["plain"])
+
+
 @pytest.mark.parametrize(
     ("arguments", "says"),
     [
