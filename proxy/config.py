@@ -384,6 +384,8 @@ class FitToWindow(Frozen):
     enabled: bool = True
     reserve_tokens: int = Field(default=0, ge=0)
     """Tokens kept free for the answer, where the request does not ask for more."""
+    deadline_ms: int = Field(default=60_000, ge=1)
+    """Time that this may take: longer than elsewhere, for what has no room is refused anyway."""
 
 
 def _is_json_path(written: str) -> str:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import json
 from dataclasses import dataclass, replace
+from typing import Any
 
 from proxy.api.forward import call_for, send
 from proxy.api.parts import Visit
@@ -205,8 +206,10 @@ def _parted(passages: tuple[Passage, ...], encoding: Encoding) -> tuple[int, int
 
 
 def _at(policy: Policy, rate: float) -> Policy:
-    how = {"rate": rate, "target_tokens": None, "threshold": None, "budget": "global"}
-    return policy.model_copy(update={**how, "min_tokens": _SHORT, "min_saving": 0, "pays_over": 0})
+    how: dict[str, Any] = {"rate": rate, "target_tokens": None, "threshold": None}
+    how |= {"budget": "global", "deadline_ms": policy.fit_to_window.deadline_ms}
+    free = {"min_tokens": _SHORT, "min_saving": 0, "pays_over": 0}
+    return policy.model_copy(update=how | free)
 
 
 def _eased(passage: Passage, rate: float) -> Passage:

@@ -79,10 +79,15 @@ def test_a_prompt_that_fits_is_treated_as_ever(upstream: Recorder) -> None:
 
 
 def test_it_fits_whatever_else_the_policy_says(upstream: Recorder) -> None:
-    for policy in ({"pays_over": "never"}, {"target_tokens": 5000}, {"min_tokens": 9000}):
+    for policy in (
+        {"pays_over": "never"},
+        {"target_tokens": 5000},
+        {"min_tokens": 9000},
+        {"deadline_ms": 1},
+    ):
         answer, _ = ask(upstream, fit_to_window=True, question="none", **policy)
         assert answer.status_code == 200
-    assert [size(seen.json["messages"]) < 400 for seen in upstream.requests] == [True] * 3
+    assert [size(seen.json["messages"]) < 400 for seen in upstream.requests] == [True] * 4
 
 
 def test_room_is_kept_for_the_answer(upstream: Recorder) -> None:
