@@ -39,6 +39,21 @@ FILLERS = frozenset(
     "literally obviously clearly certainly".split()
 )
 
+VERBS = frozenset(
+    "went gone wrote written took taken gave given made said held won led built born became become "
+    "began begun known knew found left lost met paid put ran run rose risen sang sung saw seen sent "
+    "set shot showed shown sold spent stood spoke spoken struck swore taught thought threw thrown "
+    "told understood wore worn brought bought broke broken caught chose chosen came cut dealt drew "
+    "drawn drove driven fell fallen fed felt fought flew flown forgot got grew grown hit hung kept "
+    "laid lay let lit meant read rode ridden sat slept stole stolen stuck swam swept torn withdrew "
+    "bred fled sought wound dies died plays want wants need needs think thinks say says agree "
+    "agrees decide decides means makes make take takes gives give find finds keep keeps gets get "
+    "becomes include includes contains consists remains begins starts ends lives works refers "
+    "causes uses allows produces occurs happens".split()
+)
+"""Verbs that no ending tells: irregular forms, and common ones of the present."""
+_VERB_END = re.compile(r"[a-z]{3,}(?:ed|ing)")
+
 
 def words_of(text: str) -> list[Span]:
     """Offsets of the surface words of `text`, signs standing alone, in order."""
@@ -75,6 +90,11 @@ def is_sign(word: str) -> bool:
 def is_content(word: str) -> bool:
     """Whether `word` carries meaning of its own: neither sign nor stop word."""
     return not is_sign(word) and word.lower().replace("’", "'") not in STOPWORDS
+
+
+def is_verb(word: str) -> bool:
+    """Whether `word` looks like a verb; of its bare forms only the common ones do."""
+    return word in VERBS or bool(_VERB_END.fullmatch(word))
 
 
 def stem(word: str) -> str:
