@@ -40,16 +40,17 @@ FILLERS = frozenset(
 )
 
 VERBS = frozenset(
-    "went gone wrote written took taken gave given made said held won led built born became become "
-    "began begun known knew found left lost met paid put ran run rose risen sang sung saw seen sent "
-    "set shot showed shown sold spent stood spoke spoken struck swore taught thought threw thrown "
-    "told understood wore worn brought bought broke broken caught chose chosen came cut dealt drew "
-    "drawn drove driven fell fallen fed felt fought flew flown forgot got grew grown hit hung kept "
-    "laid lay let lit meant read rode ridden sat slept stole stolen stuck swam swept torn withdrew "
-    "bred fled sought wound dies died plays want wants need needs think thinks say says agree "
-    "agrees decide decides means makes make take takes gives give find finds keep keeps gets get "
-    "becomes include includes contains consists remains begins starts ends lives works refers "
-    "causes uses allows produces occurs happens".split()
+    "went gone wrote written took taken gave given made said held won led built born became "
+    "become began begun known knew found left lost met paid put ran run rose risen sang "
+    "sung saw seen sent set shot showed shown sold spent stood spoke spoken struck swore "
+    "taught thought threw thrown told understood wore worn brought bought broke broken "
+    "caught chose chosen came cut dealt drew drawn drove driven fell fallen fed felt fought "
+    "flew flown forgot got grew grown hit hung kept laid lay let lit meant read rode ridden "
+    "sat slept stole stolen stuck swam swept torn withdrew bred fled sought wound dies died "
+    "plays want wants need needs think thinks say says agree agrees decide decides means "
+    "makes make take takes gives give find finds keep keeps gets get becomes include "
+    "includes contains consists remains begins starts ends lives works refers causes uses "
+    "allows produces occurs happens".split()
 )
 """Verbs that no ending tells: irregular forms, and common ones of the present."""
 _VERB_END = re.compile(r"[a-z]{3,}(?:ed|ing)")
