@@ -31,7 +31,8 @@ from proxy.api.shield import Shield
 from proxy.compress import Compressor
 from proxy.compress.open_cache import open_cache
 from proxy.compress.scheduler import Scheduler
-from proxy.config import Config, LedgerSettings
+from proxy.config import Config
+from proxy.config_server import LedgerSettings
 from proxy.errors import PrecisError
 from proxy.ledger import Metrics, open_receipts
 from proxy.prices import price_of

@@ -13,15 +13,10 @@ from collections.abc import Iterator
 from fnmatch import fnmatchcase
 from typing import Any
 
-from proxy.config import (
-    LITELLM_ONLY,
-    PRICES,
-    Config,
-    LiteLLMParams,
-    ModelEntry,
-    Policy,
-    RouteSettings,
-)
+from proxy.config import Config
+from proxy.config_policy import Policy
+from proxy.config_routes import RouteSettings
+from proxy.config_upstreams import LITELLM_ONLY, PRICES, LiteLLMParams, ModelEntry
 from proxy.config_words import Finding, suggestion
 from proxy.config_yaml import Place
 

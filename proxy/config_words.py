@@ -14,7 +14,8 @@ from typing import Annotated, Any, Union, get_args, get_origin
 
 from pydantic import BaseModel, ValidationError
 
-from proxy.config import TAGS, Config, is_secret
+from proxy.config import Config
+from proxy.config_frozen import TAGS, is_secret
 from proxy.config_yaml import Place
 
 _ADDRESSES = (("api_base",), ("base_url",))

@@ -14,7 +14,7 @@ from typing import Any
 
 import msgspec
 
-from proxy.config import PRICES, ModelEntry
+from proxy.config_upstreams import PRICES, ModelEntry
 
 _FILE = "model_prices_and_context_window_backup.json"
 

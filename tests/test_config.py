@@ -9,16 +9,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import ValidationError
 
-from proxy.config import (
-    ADD_UP,
-    Config,
-    LiteLLMParams,
-    Policy,
-    RateStep,
-    Tenant,
-    TenantSettings,
-    is_secret,
-)
+from proxy.config import Config
+from proxy.config_frozen import is_secret
+from proxy.config_policy import ADD_UP, Policy, RateStep
+from proxy.config_tenants import Tenant, TenantSettings
+from proxy.config_upstreams import LiteLLMParams
 from proxy.errors import Forbidden
 
 words = st.lists(st.text("abc?!", min_size=1, max_size=3), max_size=4)

@@ -12,8 +12,9 @@ import yaml
 from hypothesis import given
 from hypothesis import strategies as st
 
-from proxy.config import Config, Policy
+from proxy.config import Config
 from proxy.config_file import check_exposure, load, shipped
+from proxy.config_policy import Policy
 from proxy.errors import ConfigError
 from proxy.tenants import new_key
 

@@ -11,7 +11,9 @@ import pytest
 PACKAGE = Path(__file__).parent.parent / "proxy"
 LAYERS = (
     "__version__ errors types reading tokens prices json_path "
-    "config config_checks config_file config_words config_yaml config_edit",
+    "config config_frozen config_policy config_routes config_server config_tenants "
+    "config_upstreams config_compressor "
+    "config_checks config_file config_words config_yaml config_edit",
     "messages routing compress upstream tenants ledger",
     "gate reply",
     "api web train",

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from proxy.config import ModelEntry
+from proxy.config_upstreams import ModelEntry
 from proxy.prices import Price, input_limit_of, price_of
 
 

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from proxy.config import ModelEntry
+from proxy.config_upstreams import ModelEntry
 from proxy.errors import UpstreamError
 from proxy.ledger import Receipt
 from proxy.reply import Relay, decision_headers

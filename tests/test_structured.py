@@ -13,7 +13,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from proxy.compress.draft import Job, as_it_came
-from proxy.config import Policy
+from proxy.config_policy import Policy
 from proxy.gate import CHECKS
 from proxy.gate.case import Case
 from proxy.messages.segment import passage

@@ -14,7 +14,7 @@ from typing import Any
 from proxy.api.forward import call_for, send
 from proxy.api.parts import Visit
 from proxy.api.steps import Outcome, compress, passages_of, settle
-from proxy.config import FitToWindow, Policy
+from proxy.config_policy import FitToWindow, Policy
 from proxy.errors import BadRequest
 from proxy.messages.body import Chat
 from proxy.messages.source import kind_of

@@ -10,7 +10,9 @@ from functools import cached_property
 from starlette.requests import Request
 
 from proxy.compress.scheduler import Scheduler
-from proxy.config import Config, ModelEntry, Tenant
+from proxy.config import Config
+from proxy.config_tenants import Tenant
+from proxy.config_upstreams import ModelEntry
 from proxy.errors import BadRequest, NotFound, TooLarge
 from proxy.ledger import Metrics, Receipt, Receipts
 from proxy.routing import Entries, Router

@@ -16,7 +16,8 @@ from proxy import __version__
 from proxy.api.parts import Visit, read_body
 from proxy.compress.draft import unchanged
 from proxy.compress.scheduler import Order
-from proxy.config import ModelEntry, Policy
+from proxy.config_policy import Policy
+from proxy.config_upstreams import ModelEntry
 from proxy.errors import CompressionError, DeadlineExceeded, LimitError
 from proxy.gate import verify_request
 from proxy.ledger import Receipt, Usage

@@ -21,9 +21,11 @@ from proxy.cli.check import complain, keeps
 from proxy.compress import Compressor
 from proxy.compress.cache import default as default_cache
 from proxy.compress.measure import speed
-from proxy.config import Calibration, Config, ModelEntry
+from proxy.config import Config
+from proxy.config_compressor import Calibration
 from proxy.config_edit import with_value
 from proxy.config_file import load, shipped
+from proxy.config_upstreams import ModelEntry
 from proxy.config_yaml import Place
 from proxy.errors import CheckpointError, ConfigError
 from proxy.prices import price_of

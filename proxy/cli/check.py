@@ -14,20 +14,14 @@ from rich.padding import Padding
 from rich.table import Table
 from rich.text import Text
 
-from proxy.config import (
-    Calibration,
-    Config,
-    FitToWindow,
-    JsonRule,
-    LedgerSettings,
-    Limits,
-    Mode,
-    ModelEntry,
-    Policy,
-    Rollout,
-    Tenant,
-)
+from proxy.config import Config
+from proxy.config_compressor import Calibration
 from proxy.config_file import Loaded, load
+from proxy.config_policy import FitToWindow, JsonRule, Policy
+from proxy.config_routes import Mode, Rollout
+from proxy.config_server import LedgerSettings
+from proxy.config_tenants import Limits, Tenant
+from proxy.config_upstreams import ModelEntry
 from proxy.errors import ConfigError
 from proxy.routing import route
 

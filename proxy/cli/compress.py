@@ -16,8 +16,8 @@ from proxy.cli.check import complain
 from proxy.compress import Compressed, Compressor
 from proxy.compress.cache import default as default_cache
 from proxy.compress.draft import Job, as_it_came
-from proxy.config import Policy
 from proxy.config_file import load, shipped
+from proxy.config_policy import Policy
 from proxy.errors import CheckpointError, ConfigError
 from proxy.gate import verify
 from proxy.messages.segment import passage

@@ -24,18 +24,12 @@ from structlog.testing import capture_logs
 from proxy import __version__
 from proxy.cli.check import complain
 from proxy.compress.cache import default as default_cache
-from proxy.config import (
-    Allow,
-    Config,
-    LiteLLMParams,
-    ModelEntry,
-    ModelInfo,
-    NamedPolicy,
-    RouteSettings,
-    Tenant,
-    TenantSettings,
-)
+from proxy.config import Config
 from proxy.config_file import load, shipped
+from proxy.config_policy import NamedPolicy
+from proxy.config_routes import RouteSettings
+from proxy.config_tenants import Allow, Tenant, TenantSettings
+from proxy.config_upstreams import LiteLLMParams, ModelEntry, ModelInfo
 from proxy.errors import BadRequest, CheckpointError, ConfigError, PrecisError
 from proxy.ledger import Receipt
 from proxy.ledger.replay import Check, Key, by_mask, by_recomputation

@@ -8,7 +8,7 @@ from proxy.compress.lru import Memory
 from proxy.compress.score_cache import ScoreCache
 from proxy.compress.shared import Shared, Store, StoreError
 from proxy.compress.store_sqlite import SQLiteStore
-from proxy.config import CacheSettings
+from proxy.config_compressor import CacheSettings
 from proxy.errors import ConfigError
 
 _MB = 1_000_000

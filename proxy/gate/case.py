@@ -9,7 +9,7 @@ from functools import cached_property
 import numpy as np
 import numpy.typing as npt
 
-from proxy.config import Policy
+from proxy.config_policy import Policy
 from proxy.reading import Reading
 from proxy.tokens import Encoding
 from proxy.types import Compressed, Passage, Span

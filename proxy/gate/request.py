@@ -10,7 +10,7 @@ import json
 import re
 from collections.abc import Iterable, Iterator, Sequence
 
-from proxy.config import Policy
+from proxy.config_policy import Policy
 from proxy.gate.verify import original, verify
 from proxy.messages.body import Chat
 from proxy.tokens import Encoding

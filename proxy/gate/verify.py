@@ -6,7 +6,7 @@ from bisect import bisect_left, bisect_right
 from collections.abc import Callable
 from dataclasses import replace
 
-from proxy.config import Policy
+from proxy.config_policy import Policy
 from proxy.gate import promises, shape
 from proxy.gate.case import Case, within
 from proxy.tokens import Encoding

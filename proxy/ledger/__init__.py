@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from proxy.config import LedgerSettings
+from proxy.config_server import LedgerSettings
 from proxy.ledger.metrics import Metrics
 from proxy.ledger.receipts import Receipt, Receipts
 from proxy.ledger.receipts_memory import MemoryReceipts

@@ -10,7 +10,7 @@ import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 
-from proxy.config import JsonRule, Policy
+from proxy.config_policy import JsonRule, Policy
 from proxy.json_path import Key
 from proxy.messages.code import reads_like_code
 from proxy.messages.labels import names_a_question

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from proxy.config import Policy
+from proxy.config_policy import Policy
 from proxy.messages.body import Chat
 from proxy.messages.frozen import frozen
 from proxy.messages.spans import without

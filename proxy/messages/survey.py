@@ -10,7 +10,7 @@ from collections import Counter
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 
-from proxy.config import Policy
+from proxy.config_policy import Policy
 from proxy.messages.blocks import blocks
 from proxy.messages.fences import fence_lines, other_runs
 from proxy.messages.json_strings import JsonString, long_strings

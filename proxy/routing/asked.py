@@ -7,7 +7,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
 
-from proxy.config import Allow, Policy, RateStep
+from proxy.config_policy import Policy, RateStep
+from proxy.config_tenants import Allow
 from proxy.errors import BadRequest, Forbidden
 
 BYPASS, POLICY, RATE = "x-precis-bypass", "x-precis-policy", "x-precis-rate"

@@ -15,7 +15,8 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 
-from proxy.config import Calibration, Policy
+from proxy.config_compressor import Calibration
+from proxy.config_policy import Policy
 
 
 @dataclass(frozen=True, slots=True)

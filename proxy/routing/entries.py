@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from proxy.config import Config, ModelEntry, Tenant
+from proxy.config import Config
+from proxy.config_tenants import Tenant
+from proxy.config_upstreams import ModelEntry
 from proxy.errors import NotFound
 
 

@@ -9,7 +9,10 @@ from dataclasses import dataclass, field, replace
 from fnmatch import fnmatchcase
 from functools import partial
 
-from proxy.config import Allow, Config, Mode, PaysOver, Policy, Rollout, RouteSettings, Tenant
+from proxy.config import Config
+from proxy.config_policy import PaysOver, Policy
+from proxy.config_routes import Mode, Rollout, RouteSettings
+from proxy.config_tenants import Allow, Tenant
 from proxy.routing.asked import NOTHING, Asked, check_bypass, check_policy, with_rate
 
 _ANYONE = Allow()

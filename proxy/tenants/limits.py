@@ -12,7 +12,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from proxy.config import Limits, Tenant, TenantSettings
+from proxy.config_tenants import Limits, Tenant, TenantSettings
 from proxy.errors import LimitError
 from proxy.tenants.bucket import Bucket
 from proxy.tenants.table import Table

@@ -5,7 +5,8 @@ from __future__ import annotations
 import hmac
 from collections.abc import Iterator
 
-from proxy.config import Config, Tenant
+from proxy.config import Config
+from proxy.config_tenants import Tenant
 from proxy.errors import Unauthorized
 from proxy.tenants.keys import hash_of
 

@@ -20,7 +20,7 @@ from typing import Any, Protocol
 
 import httpx
 
-from proxy.config import ModelEntry
+from proxy.config_upstreams import ModelEntry
 from proxy.errors import UpstreamError, UpstreamTimeout
 from proxy.upstream.call import Call, Timeouts
 from proxy.upstream.litellm import LiteLLM

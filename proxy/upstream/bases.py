@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from typing import Literal
 from urllib.parse import urlsplit
 
-from proxy.config import ModelEntry
+from proxy.config_upstreams import ModelEntry
 from proxy.errors import ConfigError
 
 BASES: dict[str, str | None] = {

@@ -11,7 +11,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
-from proxy.config import ModelEntry
+from proxy.config_upstreams import ModelEntry
 from proxy.errors import UpstreamTimeout
 
 Render = Callable[[str, Mapping[str, Any]], bytes]

@@ -7,7 +7,7 @@ import functools
 import json
 from collections.abc import AsyncIterator, Iterable
 
-from proxy.config import ModelEntry
+from proxy.config_upstreams import ModelEntry
 from proxy.errors import BadRequest
 from proxy.tokens import encoding, encoding_for
 from proxy.upstream.call import Answer, Call, Header, Timeouts

@@ -9,7 +9,7 @@ from __future__ import annotations
 import aiohttp
 import httpx
 
-from proxy.config import ModelEntry
+from proxy.config_upstreams import ModelEntry
 from proxy.errors import UpstreamError, UpstreamTimeout
 from proxy.upstream.call import Timeouts
 

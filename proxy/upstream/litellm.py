@@ -20,7 +20,7 @@ from typing import Any
 
 import httpx
 
-from proxy.config import LiteLLMParams, ModelEntry
+from proxy.config_upstreams import LiteLLMParams, ModelEntry
 from proxy.errors import BadRequest, UpstreamError, UpstreamTimeout
 from proxy.upstream.bases import is_messages
 from proxy.upstream.call import Answer, Call, Header, Timeouts

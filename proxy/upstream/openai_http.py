@@ -16,7 +16,7 @@ import httpx
 from multidict import CIMultiDict
 from yarl import URL
 
-from proxy.config import LiteLLMParams, ModelEntry
+from proxy.config_upstreams import LiteLLMParams, ModelEntry
 from proxy.errors import BadRequest
 from proxy.upstream.bases import place
 from proxy.upstream.call import Answer, Call, Header, Timeouts

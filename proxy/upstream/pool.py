@@ -12,7 +12,7 @@ import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-from proxy.config import ModelEntry, RouterSettings
+from proxy.config_upstreams import ModelEntry, RouterSettings
 from proxy.errors import NotFound, UpstreamError, UpstreamTimeout
 from proxy.upstream import backoff
 from proxy.upstream.bases import is_messages, place

@@ -13,7 +13,7 @@ import math
 from collections import Counter
 from collections.abc import Sequence
 
-from proxy.config import ModelEntry
+from proxy.config_upstreams import ModelEntry
 
 
 class Share:

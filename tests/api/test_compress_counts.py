@@ -3,7 +3,10 @@ from __future__ import annotations
 from starlette.testclient import TestClient
 
 from proxy.app import build
-from proxy.config import Config, NamedPolicy, RouteSettings, TenantSettings
+from proxy.config import Config
+from proxy.config_policy import NamedPolicy
+from proxy.config_routes import RouteSettings
+from proxy.config_tenants import TenantSettings
 from proxy.tenants import new_key
 from tests.compress.readers import fake
 

@@ -18,7 +18,9 @@ import pytest
 from starlette.testclient import TestClient
 
 from proxy.app import build
-from proxy.config import Config, NamedPolicy, RouteSettings
+from proxy.config import Config
+from proxy.config_policy import NamedPolicy
+from proxy.config_routes import RouteSettings
 from tests.compress.readers import fake
 
 LONG = "The word of a number is in the number of words, and it was for that. " * 20

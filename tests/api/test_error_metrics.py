@@ -3,7 +3,8 @@ from __future__ import annotations
 from starlette.testclient import TestClient
 
 from proxy.app import build
-from proxy.config import Config, Server
+from proxy.config import Config
+from proxy.config_server import Server
 from proxy.tenants import new_key
 from tests.compress.readers import fake
 

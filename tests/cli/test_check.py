@@ -9,8 +9,8 @@ import typer
 from typer.testing import CliRunner
 
 from proxy.cli.check import check, keeps
-from proxy.config import Policy, RateStep
 from proxy.config_file import shipped
+from proxy.config_policy import Policy, RateStep
 
 app = typer.Typer()
 app.command()(check)

@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from proxy.compress.draft import Job
-from proxy.config import Policy
+from proxy.config_policy import Policy
 from proxy.gate import verify
 from proxy.tokens import encoding
 from proxy.types import Compressed, Escape, Mark, Passage, Region, Rules

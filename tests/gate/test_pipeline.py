@@ -6,7 +6,7 @@ from hypothesis import event, given, settings
 from hypothesis import strategies as st
 
 from proxy.compress.draft import Job
-from proxy.config import Policy
+from proxy.config_policy import Policy
 from proxy.gate import verify
 from proxy.messages.segment import passage
 from proxy.tokens import encoding

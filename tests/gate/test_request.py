@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from proxy.config import Policy
+from proxy.config_policy import Policy
 from proxy.gate import verify_request
 from proxy.messages.anthropic import parse_messages
 from proxy.messages.body import Chat, parse

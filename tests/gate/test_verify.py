@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from proxy import gate
-from proxy.config import Policy
+from proxy.config_policy import Policy
 from proxy.tokens import encoding
 from proxy.types import Compressed, Escape, Mark, Passage, Span
 

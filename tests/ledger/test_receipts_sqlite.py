@@ -16,7 +16,7 @@ from pathlib import Path
 import pytest
 from structlog.testing import capture_logs
 
-from proxy.config import LedgerSettings
+from proxy.config_server import LedgerSettings
 from proxy.errors import ConfigError, NotFound
 from proxy.ledger import Receipt, open_receipts
 from proxy.ledger import receipts_sqlite as module

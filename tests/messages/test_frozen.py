@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from proxy.config import Policy
+from proxy.config_policy import Policy
 from proxy.messages.anthropic import parse_messages
 from proxy.messages.body import Chat, parse
 from proxy.messages.frozen import frozen

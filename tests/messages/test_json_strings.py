@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from proxy.config import Policy
+from proxy.config_policy import Policy
 from proxy.messages.json_strings import about_tokens, is_prose, long_strings
 from proxy.messages.segment import passage
 from proxy.types import Passage

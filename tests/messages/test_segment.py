@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from proxy.config import Policy
+from proxy.config_policy import Policy
 from proxy.messages.body import parse
 from proxy.messages.segment import passage, segment
 from proxy.types import Mark, Passage

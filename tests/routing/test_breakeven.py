@@ -8,7 +8,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from proxy.config import Calibration, Config, Policy, RateStep, Tenant, TenantSettings
+from proxy.config import Config
+from proxy.config_compressor import Calibration
+from proxy.config_policy import Policy, RateStep
+from proxy.config_tenants import Tenant, TenantSettings
 from proxy.routing import Asked, route
 from proxy.routing.breakeven import pays_over
 

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from proxy.config import Config, Tenant, TenantSettings
+from proxy.config import Config
+from proxy.config_tenants import Tenant, TenantSettings
 from proxy.errors import NotFound
 from proxy.routing import Entries
 

@@ -8,7 +8,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from proxy.config import Config, Policy, RateStep, Tenant, TenantSettings
+from proxy.config import Config
+from proxy.config_policy import Policy, RateStep
+from proxy.config_tenants import Tenant, TenantSettings
 from proxy.errors import BadRequest, CallerError, Forbidden
 from proxy.routing import Asked, Route, Router, route
 

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from proxy.config import Tenant, TenantSettings
+from proxy.config_tenants import Tenant, TenantSettings
 from proxy.errors import LimitError
 from proxy.tenants import Admission, Gatekeeper
 
@@ -119,7 +119,7 @@ def test_workers_count_together_and_one_that_died_is_forgotten(tmp_path: Path) -
 _CROWD = """
 import sys
 from pathlib import Path
-from proxy.config import Tenant, TenantSettings
+from proxy.config_tenants import Tenant, TenantSettings
 from proxy.errors import LimitError
 from proxy.tenants import Gatekeeper
 who = Tenant("acme", TenantSettings.model_validate({"limits": {"rpm": 1000}}))

@@ -7,7 +7,7 @@ from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from typing import Any
 
-from proxy.config import ModelEntry, RouterSettings
+from proxy.config_upstreams import ModelEntry, RouterSettings
 from proxy.upstream import Call, Pool
 
 

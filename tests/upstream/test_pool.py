@@ -7,7 +7,7 @@ from email.utils import formatdate
 
 import pytest
 
-from proxy.config import ModelEntry, RouterSettings
+from proxy.config_upstreams import ModelEntry, RouterSettings
 from proxy.errors import ConfigError, NotFound, UpstreamError, UpstreamTimeout
 from proxy.upstream import Call, Pool
 from tests.servers.recorder import Recorder, Reply
