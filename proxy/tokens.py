@@ -36,12 +36,18 @@ class Encoding:
 
     def count(self, text: str) -> int:
         """Number of tokens of ``text``; ``<|endoftext|>`` and lone surrogates are ordinary text."""
-        return len(self._core.encode_ordinary(text))
+        return len(self._ids(text))
 
     def token_ends(self, text: str) -> npt.NDArray[np.int64]:
         """Byte offset into ``text.encode()`` at which each token ends, shape ``(tokens,)``."""
-        ids = self._core.encode_to_numpy(text, disallowed_special=())
-        return np.cumsum(self._token_lengths[ids])
+        return np.cumsum(self._token_lengths[self._ids(text)])
+
+    def _ids(self, text: str) -> npt.NDArray[np.uint32]:
+        # A buffer: a list of a million numbers is made while no other thread can run.
+        try:
+            return self._core.encode_to_numpy(text, disallowed_special=())
+        except UnicodeEncodeError:
+            return np.array(self._core.encode_ordinary(text), dtype=np.uint32)
 
     @functools.cached_property
     def _token_lengths(self) -> npt.NDArray[np.int64]:

@@ -130,8 +130,10 @@ class Compressor:
         if job.rules.threshold is not None or any(r.rate is not None for r in job.regions):
             return None
         if job.target_tokens is not None:
-            fits = counter.count(job.text) <= job.target_tokens
-            return as_it_came(job, counter, "fits") if fits else None
+            tokens = counter.count(job.text) if job.tokens is None else job.tokens
+            if tokens > job.target_tokens:
+                return None
+            return as_it_came(replace(job, tokens=tokens), counter, "fits")
         return as_it_came(job, counter, "rate") if job.rate >= 1 else None
 
     def score(self, ids: Ints) -> Floats:

@@ -42,9 +42,18 @@ class Job:
     dropped: tuple[Mark, ...] = ()
     regions: tuple[Region, ...] = ()
     escapes: tuple[Escape, ...] = ()
+    tokens: int | None = None
+    """Tokens of the text in the upstream's encoding, where they have been counted."""
 
     @classmethod
-    def of(cls, passage: Passage, rules: Rules, rate: float, target_tokens: int | None) -> Self:
+    def of(
+        cls,
+        passage: Passage,
+        rules: Rules,
+        rate: float,
+        target_tokens: int | None,
+        tokens: int | None = None,
+    ) -> Self:
         """What is asked for a passage that is not to be left alone."""
         return cls(
             passage.text,
@@ -56,6 +65,7 @@ class Job:
             passage.dropped,
             passage.regions,
             passage.escapes,
+            tokens,
         )
 
 
@@ -121,13 +131,12 @@ class Draft:
 
     def _readable(self, cuts: list[Window], reader: Reader) -> list[Window]:
         pieces, unknown = self.past - self.first, self.unknown(reader.tokenizer)
-        found = []
-        for window in cuts:
-            part = self._units_of(window)
-            units = self.units.part(part)
-            if language.readable(units, pieces[part], unknown[part], reader.languages):
-                found.append(window)
-        return found
+        edges = np.array([(window.start, window.end) for window in cuts], dtype=np.int64)
+        parts = np.searchsorted(self.first, edges.reshape(-1, 2), side="left")
+        found = language.readable(
+            self.units, pieces, unknown, reader.languages, (parts[:, 0], parts[:, 1])
+        )
+        return [window for window, can in zip(cuts, found.tolist(), strict=True) if can]
 
     def unknown(self, tokenizer: Tokenizer) -> Bools:
         """Units of which a token is not in the classifier's vocabulary, shape ``(units,)``."""
@@ -217,7 +226,7 @@ class Draft:
         if forced.all():
             return as_it_came(job, encoding, self._why_all(forced))
         budget = keep.Budget.of(self.units, encoding, reading)
-        before = encoding.count(job.text)
+        before = self._before(budget)
         kept = self._choose(self.word_scores(packed), forced, budget, before)
         if kept.all():
             return as_it_came(job, encoding, "no saving")
@@ -228,11 +237,18 @@ class Draft:
             return as_it_came(job, encoding, "no saving")
         return Compressed(text, spans, before, after, "")
 
+    def _before(self, budget: keep.Budget) -> int:
+        """Tokens of the text as it came; no text is counted twice."""
+        if self.job.tokens is not None:
+            return self.job.tokens
+        same = budget.text == self.job.text
+        return budget.tokens if same else budget.encoding.count(self.job.text)
+
     def _choose(self, worth: Floats, forced: Bools, budget: keep.Budget, before: int) -> Bools:
         """Which units stay, chosen zone by zone."""
         job, zones, units = self.job, self.zones, self.units
         outside = units.intact | self.unreadable
-        total = before if not job.dropped else budget.encoding.count(self.reading.sent)
+        total = before if not job.dropped else budget.tokens
         targets = zones.targets(budget, outside, total, job.rate, job.target_tokens)
         ready = self._without_budget(worth, forced, budget)
         kept = np.zeros(len(units), dtype=np.bool_)
@@ -280,7 +296,7 @@ class Draft:
 
 def as_it_came(job: Job, encoding: Encoding, reason: str) -> Compressed:
     """The text as it came but for what is dropped; ``reason`` says why nothing else is."""
-    before = encoding.count(job.text)
+    before = encoding.count(job.text) if job.tokens is None else job.tokens
     if not job.dropped:
         return unchanged(job.text, before, reason)
     whole = Reading.of(job.text, (), job.dropped)

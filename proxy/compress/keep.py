@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import numpy.typing as npt
@@ -27,6 +27,9 @@ Finish = Callable[[Bools], Bools]
 
 _EXACT_BELOW = 256
 """Units up to which every candidate is counted with the tokenizer instead of estimated."""
+
+_LONG, _BLOCK = 8_192, 256
+"""Units over which the estimate is checked on every fourth block of so many units."""
 
 _MOST_MISSED = 0.05
 """Share by which the estimate may be wrong before it is not trusted even when corrected."""
@@ -82,6 +85,10 @@ class Budget:
     """Tokens of each unit, with the white space before it, where its neighbours are kept."""
     after_gap: Ints
     """Tokens of each unit after a gap."""
+    text: str
+    """The text that is sent where everything is kept, without lone surrogates."""
+    tokens: int
+    """Tokens of ``text``."""
 
     @classmethod
     def of(cls, units: Units, encoding: Encoding, reading: Reading) -> Budget:
@@ -90,8 +97,9 @@ class Budget:
         at = reading.offsets
         pieces = _gapped(units, clean, at)
         ends = np.cumsum(np.fromiter(map(len, pieces), dtype=np.int64, count=len(pieces)))
-        in_place = _costs(encoding, clean, at[units.ends])
-        return cls(units, encoding, reading, in_place, _costs(encoding, "".join(pieces), ends))
+        in_place, tokens = _costs(encoding, clean, at[units.ends])
+        after_gap, _ = _costs(encoding, "".join(pieces), ends)
+        return cls(units, encoding, reading, in_place, after_gap, clean, tokens)
 
     def part(self, index: slice) -> Budget:
         """The budget of some of the units in a row."""
@@ -100,7 +108,7 @@ class Budget:
         units = self.units.part(index)
         units.share_places(self.units)
         in_place, after_gap = self.in_place[index], self.after_gap[index]
-        return Budget(units, self.encoding, self.reading, in_place, after_gap)
+        return replace(self, units=units, in_place=in_place, after_gap=after_gap)
 
     def tokens_of(self, chosen: Bools) -> int:
         """Tokens of the chosen units where they stand in the text."""
@@ -108,8 +116,7 @@ class Budget:
 
     def alone(self) -> Ints:
         """Tokens of each unit counted by itself, as llmlingua weighs words, shape ``(units,)``."""
-        counts = map(self.encoding.count, self.units.strings)
-        return np.fromiter(counts, dtype=np.int64, count=len(self.units))
+        return self.units.each(self.encoding.count, np.int64)
 
     def estimate(self, kept: Bools) -> int:
         """Tokens of the text that ``kept`` gives, but for merges across the seams."""
@@ -163,11 +170,18 @@ def _measure(budget: Budget, mask: Callable[[int], Bools], count: int) -> Callab
     if count <= _EXACT_BELOW:
         return lambda length: budget.count(mask(length))
     lengths = [count // 16, count // 4, count // 2, 3 * count // 4]
-    masks = [mask(length) for length in lengths]
-    missed = [budget.count(kept) / max(budget.estimate(kept), 1) for kept in masks]
+    sample = _sample(len(budget.units))
+    masks = [mask(length) & sample for length in lengths]
+    missed = [max(budget.count(kept), 1) / max(budget.estimate(kept), 1) for kept in masks]
     if max(missed) > 1 + _MOST_MISSED or min(missed) < 1 - _MOST_MISSED:
         return lambda length: budget.count(mask(length))
     return lambda length: budget.estimate(mask(length)) * np.interp(length, lengths, missed)
+
+
+def _sample(count: int) -> Bools:
+    """Units of a long text that tell enough of what the estimate misses, shape ``(units,)``."""
+    blocks = np.arange(count) // _BLOCK
+    return np.asarray((blocks % 4 == 0) | (count <= _LONG))
 
 
 def percentile(scores: Floats, costs: Ints, rate: float) -> Bools:
@@ -299,9 +313,12 @@ def _gapped(units: Units, clean: str, at: Ints) -> list[str]:
     """The units as they would stand if none of their neighbours were kept."""
     close = units.closing | np.isin(units.kinds, (LINE, CJK))
     after = np.roll(units.opening | np.isin(units.kinds, (LINE,)), 1)
-    bare = (close | after).tolist()
-    edges = zip(at[units.starts].tolist(), at[units.ends].tolist(), bare, strict=True)
-    return [clean[s:e] if no_space else " " + clean[s:e] for s, e, no_space in edges]
+    bare = close | after
+    starts, ends = at[units.starts].tolist(), at[units.ends].tolist()
+    return [
+        clean[s:e] if no_space else " " + clean[s:e]
+        for s, e, no_space in zip(starts, ends, bare.tolist(), strict=True)
+    ]
 
 
 _SURROGATE = re.compile("[\ud800-\udfff]")
@@ -312,11 +329,15 @@ def without_surrogates(text: str) -> str:
     return _SURROGATE.sub("\ufffd", text)
 
 
-def _costs(encoding: Encoding, text: str, ends: Ints) -> Ints:
-    """Tokens that end within each unit, shape ``(units,)``, for units that end at ``ends``."""
+def _costs(encoding: Encoding, text: str, ends: Ints) -> tuple[Ints, int]:
+    """Tokens that end within each unit, shape ``(units,)``, for units that end at ``ends``.
+
+    And how many tokens the text has.
+    """
     if not text.isascii():
         codes = np.frombuffer(text.encode("utf-32-le"), dtype=np.uint32)
         sizes = 1 + (codes >= 0x80) + (codes >= 0x800) + (codes >= 0x10000)
         ends = np.concatenate([[0], np.cumsum(sizes)])[ends]
-    closed = np.searchsorted(encoding.token_ends(text), ends, side="right")
-    return np.diff(closed, prepend=0).astype(np.int64)
+    token_ends = encoding.token_ends(text)
+    closed = np.searchsorted(token_ends, ends, side="right")
+    return np.diff(closed, prepend=0).astype(np.int64), len(token_ends)

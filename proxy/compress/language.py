@@ -34,33 +34,39 @@ _MAX_PIECES = 1.75
 _MIN_COMMON = 0.10
 
 
-def readable(units: Units, pieces: Ints, unknown: Bools, languages: tuple[str, ...]) -> bool:
-    """Whether the classifier can read these units.
+def readable(
+    units: Units,
+    pieces: Ints,
+    unknown: Bools,
+    languages: tuple[str, ...],
+    parts: tuple[Ints, Ints],
+) -> Bools:
+    """Whether the classifier can read each of some parts of a text, shape ``(parts,)``.
 
-    ``pieces``, shape ``(units,)``: tokens of each; ``unknown``: whether one of them is unknown.
-    A checkpoint that names no languages is taken to read whatever its vocabulary holds.
+    ``pieces``, shape ``(units,)``: tokens of each; ``unknown``: whether one of them is unknown;
+    ``parts``: each one's first unit, and the one after its last. A checkpoint that names no
+    languages is taken to read whatever its vocabulary holds.
     """
-    kinds = units.kinds
-    words = np.flatnonzero((kinds == WORD) | (kinds == CJK))
-    if not len(words):
-        return True
-    if float(unknown[words].mean()) > _MAX_UNKNOWN:
-        return False
+
+    def among(which: Bools, worth: Ints | Bools | int = 1) -> Ints:
+        sums = np.concatenate([[0], np.cumsum(which * worth)])
+        return np.asarray(sums[parts[1]] - sums[parts[0]])
+
+    words = (units.kinds == WORD) | (units.kinds == CJK)
+    count = among(words)
+    most = _MAX_UNKNOWN * count
+    known = among(words, unknown) <= most
     if languages != ("en",):
-        return True
-    strings = units.strings
-    foreign = sum(_foreign(strings[index][0]) for index in words.tolist())
-    if foreign / len(words) > _MAX_UNKNOWN:
-        return False
-    plain = [index for index in words.tolist() if strings[index].isalpha()]
-    if len(plain) < _MIN_WORDS:
-        return True
-    lower = [strings[index].lower() for index in plain]
-    common = sum(word in _ENGLISH for word in lower) / len(plain)
-    other = sum(word in _OTHERS for word in lower) / len(plain)
-    if other >= _MIN_COMMON and other > common:
-        return False
-    return common >= _MIN_COMMON or float(pieces[plain].mean()) <= _MAX_PIECES
+        return np.asarray(known)
+    known &= among(words, units.each(lambda string: _foreign(string[0]), np.bool_)) <= most
+    plain = words & units.each(str.isalpha, np.bool_)
+    common = among(plain, units.each(lambda string: string.lower() in _ENGLISH, np.bool_))
+    other = among(plain, units.each(lambda string: string.lower() in _OTHERS, np.bool_))
+    size = among(plain)
+    enough = _MIN_COMMON * size
+    neighbour = (other >= enough) & (other > common)
+    english = (common >= enough) | (among(plain, pieces) <= _MAX_PIECES * size)
+    return np.asarray(known & ((size < _MIN_WORDS) | (english & ~neighbour)))
 
 
 def _foreign(letter: str) -> bool:

@@ -155,7 +155,7 @@ class Scheduler:
             reason = "short"
         elif tokens < order.pays_over and not reason:
             reason = "no saving"
-        job = Job.of(passage, order.rules, order.rate_for(tokens), order.target_tokens)
+        job = Job.of(passage, order.rules, order.rate_for(tokens), order.target_tokens, tokens)
         if reason:
             return as_it_came(job, encoding(order.encoding), reason)
         early = self.compressor.settle(job, order.encoding)

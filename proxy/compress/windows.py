@@ -67,12 +67,11 @@ def _next_cut(units: Units, first_tokens: Ints, strengths: Ints, reach: tuple[in
 
 def _strengths(units: Units, chunk_end: tuple[str, ...]) -> Ints:
     """How well a window may end after each unit: 3 empty line, 2 line, 1 sentence, 0 elsewhere."""
-    text, strings = units.text, units.strings
-    starts, ends = units.starts.tolist(), units.ends.tolist()
     sentence_ends = {end for end in chunk_end if not end.isspace()}
-    strengths = np.fromiter((string in sentence_ends for string in strings), np.int64, len(units))
+    strengths = units.each(sentence_ends.__contains__, np.int64)
     if "\n" in chunk_end:
-        gaps = [text[e:s] for e, s in zip(ends, [*starts[1:], len(text)], strict=True)]
-        lines = np.fromiter((gap.count("\n") for gap in gaps), np.int64, len(units))
+        places = np.flatnonzero(units.codes == ord("\n"))
+        gap_ends = np.append(units.starts[1:], len(units.text))
+        lines = np.searchsorted(places, gap_ends) - np.searchsorted(places, units.ends)
         strengths = np.where(lines > 0, 1 + np.minimum(lines, 2), strengths)
     return strengths

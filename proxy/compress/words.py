@@ -8,9 +8,11 @@ units is white space; where line ends are forced they are units too, a run of th
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
+from itertools import chain, islice
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -57,6 +59,7 @@ _UNIT_OR_LINE = re.compile(r"\n(?:[ \t\r]*\n)* |" + _PATTERN, re.VERBOSE)
 _WHITE = np.array([ord(c) for c in map(chr, range(0x3001)) if c.isspace()], dtype=np.uint32)
 
 WORD, PUNCTUATION, CJK, LINE, INTACT = 0, 1, 2, 3, 4
+_AT_ONCE = 4_096
 _OPENING = "([{“‘«¿¡„「『（【《"
 _CLOSING = ")]}”’»,.;:!?%…、。，．：；！？」』）】》،؛؟।"
 
@@ -90,6 +93,18 @@ class Units:
         return [text[s:e] for s, e in zip(self.starts.tolist(), self.ends.tolist(), strict=True)]
 
     @cached_property
+    def _distinct(self) -> tuple[list[str], Ints]:
+        """Each string once, and which of them each unit is."""
+        place = {string: at for at, string in enumerate(dict.fromkeys(self.strings))}
+        which = map(place.__getitem__, self.strings)
+        return list(place), np.fromiter(which, np.int64, len(self))
+
+    def each(self, tell: Callable[[str], Any], kind: type[np.generic]) -> npt.NDArray[Any]:
+        """What ``tell`` says of each unit's string, shape ``(units,)``; asked once a string."""
+        strings, which = self._distinct
+        return np.fromiter(map(tell, strings), kind, len(strings))[which]
+
+    @cached_property
     def codes(self) -> npt.NDArray[np.uint32]:
         """Code points of the text, shape ``(characters,)``."""
         return np.frombuffer(self.text.encode("utf-32-le", "surrogatepass"), dtype=np.uint32)
@@ -107,7 +122,7 @@ class Units:
     @cached_property
     def kinds(self) -> npt.NDArray[np.int8]:
         """WORD, PUNCTUATION, CJK, LINE or INTACT of each unit."""
-        kinds = np.fromiter(map(_kind, self.strings), dtype=np.int8, count=len(self))
+        kinds = self.each(_kind, np.int8)
         kinds[self.intact] = INTACT
         return kinds
 
@@ -129,8 +144,7 @@ class Units:
         return self._leaning(_CLOSING)
 
     def _leaning(self, marks: str) -> Bools:
-        lead = (string[:1] in marks for string in self.strings)
-        found = np.fromiter(lead, dtype=np.bool_, count=len(self))
+        found = self.each(lambda string: string[0] in marks, np.bool_)
         return np.asarray(found & (self.kinds == PUNCTUATION))
 
 
@@ -147,22 +161,35 @@ def split(
     of line ends is a unit as well. Outside the blocks no unit goes over one of the ``cuts``.
     """
     pattern = _UNIT_OR_LINE if lines else _UNIT
-    spans: list[tuple[int, int]] = []
+    found: list[Ints] = []
     intact: list[int] = []
-    at = 0
+    count = at = 0
     for start, end in sorted([*blocks, *((cut, cut) for cut in cuts)]) if cuts else blocks:
         if end <= at:  # a cut within a block, or where it ends
             continue
-        spans += [match.span() for match in pattern.finditer(text, at, start)]
+        found.append(_edges(pattern, text, at, start))
+        count += len(found[-1])
         if start < end:
-            intact.append(len(spans))
-            spans.append((start, end))
+            intact.append(count)
+            found.append(np.array([(start, end)], dtype=np.int64))
+            count += 1
         at = end
-    spans += [match.span() for match in pattern.finditer(text, at)]
-    edges = np.array(spans, dtype=np.int64).reshape(-1, 2)
-    whole = np.zeros(len(spans), dtype=np.bool_)
+    found.append(_edges(pattern, text, at, len(text)))
+    edges = np.concatenate(found)
+    whole = np.zeros(len(edges), dtype=np.bool_)
     whole[intact] = True
     return Units(text, edges[:, 0], edges[:, 1], whole)
+
+
+def _edges(pattern: re.Pattern[str], text: str, start: int, end: int) -> Ints:
+    """Where the matches start and end, shape ``(matches, 2)``."""
+    matches = pattern.finditer(text, start, end)
+    found = [np.zeros((0, 2), dtype=np.int64)]
+    # Some thousand at once: meanwhile no other thread runs.
+    while spans := list(map(re.Match.span, islice(matches, _AT_ONCE))):
+        flat = np.fromiter(chain.from_iterable(spans), np.int64, 2 * len(spans))
+        found.append(flat.reshape(-1, 2))
+    return np.concatenate(found)
 
 
 def _kind(unit: str) -> int:
