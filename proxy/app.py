@@ -27,6 +27,7 @@ from proxy.api import (
 )
 from proxy.api.errors import on_http_error, on_precis_error
 from proxy.api.parts import Parts, encoding_of_entry
+from proxy.api.recall import Recall
 from proxy.api.shield import Shield
 from proxy.compress import Compressor
 from proxy.compress.open_cache import open_cache
@@ -137,6 +138,7 @@ def build(
     for entry in config.model_list:
         price_of(entry)  # reads the list of prices, which no request should wait for
     entries = Entries(config)
+    isolated = settings.cache.scope == "tenant"
     parts = Parts(
         config=config,
         tenants=Tenants(config),
@@ -148,6 +150,7 @@ def build(
             max_queue_tokens=settings.max_queue_tokens,
             cache=open_cache(settings.cache, compressor.fingerprint, cache),
         ),
+        recall=Recall(int(settings.cache.memory_mb * 500_000), isolated=isolated),
         pool=Pool(config.model_list, config.router_settings, entries.find),
         receipts=open_receipts(_ledger(config, worker)),
         metrics=Metrics(entries.names(), worker.metrics if worker else None),

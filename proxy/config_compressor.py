@@ -13,7 +13,7 @@ class CacheSettings(Frozen):
     """Where scores and results are kept, so that nothing is computed twice."""
 
     memory_mb: float = Field(default=16, ge=0)
-    """Memory of each worker for scores, and again for what came of whole messages."""
+    """Memory of each worker: half for scores, half for what came of whole messages."""
     store: Literal["sqlite", "redis", "none"] = "sqlite"
     """What workers share and a restart leaves alone: a file, a server, or nothing."""
     path: str | None = None
@@ -34,7 +34,7 @@ class CacheSettings(Frozen):
     def _goes_with_redis(cls, url: SecretStr | None, info: ValidationInfo) -> SecretStr | None:
         redis = info.data.get("store") == "redis"
         if redis and url is None:
-            raise ValueError("is needed for store: redis; give one such as redis://host:6379/0")
+            raise ValueError("is not enough for store: redis; give an address such as redis://host:6379/0")
         if url is not None and not redis:
             raise ValueError("is for store: redis alone; set that, or leave the url out")
         scheme = url.get_secret_value().partition("://")[0] if url else "redis"

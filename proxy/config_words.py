@@ -18,7 +18,7 @@ from proxy.config import Config
 from proxy.config_frozen import TAGS, is_secret
 from proxy.config_yaml import Place
 
-_ADDRESSES = (("api_base",), ("base_url",))
+_ADDRESSES = (("api_base",), ("base_url",), ("url",))
 
 
 @dataclass(frozen=True, slots=True)
@@ -180,6 +180,9 @@ _REMEDIES = {
     "litellm_params": "give at least {model: provider/model}",
     "policy": "give the name of a policy",
     "weight": "give a share of the load, e.g. 1",
+    "memory_mb": "give megabytes, e.g. 16; 0 for none",
+    "ttl_hours": "give hours, e.g. 168",
+    "timeout_ms": "give milliseconds, e.g. 50",
     "threads": "give a number of cores, or leave it out",
 }
 

@@ -70,6 +70,10 @@ class Passage:
     escapes: tuple[Escape, ...] = ()
     documents: tuple[Span, ...] = ()
     """JSON documents of which strings may become shorter."""
+    key: bytes = field(default=b"", compare=False)
+    """Hash of all that the passage was made from; empty if nothing is to be remembered of it."""
+    sha256: str = field(default="", compare=False)
+    """Of the text, where it is known already."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,6 +10,7 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 
 from proxy.api.parts import Parts, visit
+from proxy.api.recall import state_of
 from proxy.errors import Unauthorized
 from proxy.tenants.keys import fits
 
@@ -40,6 +41,7 @@ async def metrics(request: Request) -> Response:
             "Metrics need the key whose hash is server.metrics_key: 'Authorization: Bearer KEY'.",
             code="invalid_metrics_key",
         )
+    parts.metrics.cache.follow(state_of(parts.recall, parts.scheduler.cache))
     parts.metrics.queue.set(parts.scheduler.waiting_tokens)
     text = await asyncio.to_thread(parts.metrics.render)  # those of other workers are in files
     return Response(text, media_type=parts.metrics.content_type)

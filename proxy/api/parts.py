@@ -9,6 +9,7 @@ from functools import cached_property
 
 from starlette.requests import Request
 
+from proxy.api.recall import Recall
 from proxy.compress.scheduler import Scheduler
 from proxy.config import Config
 from proxy.config_tenants import Tenant
@@ -31,6 +32,7 @@ class Parts:
     entries: Entries
     router: Router
     scheduler: Scheduler
+    recall: Recall
     pool: Pool
     receipts: Receipts
     metrics: Metrics

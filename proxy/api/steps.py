@@ -9,11 +9,14 @@ import traceback
 from collections import Counter
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
+from functools import partial
+from typing import TypeVar, TypeVarTuple
 
 import structlog
 
 from proxy import __version__
 from proxy.api.parts import Visit, read_body
+from proxy.api.recall import Recall, state_of
 from proxy.compress.draft import unchanged
 from proxy.compress.scheduler import Order
 from proxy.config_policy import Policy
@@ -30,6 +33,9 @@ from proxy.tokens import encoding
 from proxy.types import Compressed, Decision, Passage
 
 log = structlog.get_logger("precis")
+
+T = TypeVar("T")
+Args = TypeVarTuple("Args")
 
 _READ_ON_LOOP = 8_000
 """Bytes of a body up to which finding its passages takes less time than changing threads."""
@@ -74,9 +80,8 @@ async def passages_of(visit: Visit, chat: Chat, route: Route) -> tuple[Passage, 
     """What may be touched of the chat; nothing without a policy. Long ones are read in a thread."""
     if route.policy is None:
         return ()
-    if len(chat.body) <= _READ_ON_LOOP:
-        return segment(chat, route.policy)
-    return await visit.parts.scheduler.in_thread(len(chat.body), segment, chat, route.policy)
+    cut = partial(visit.parts.recall.passage, visit.tenant_name)
+    return await _where_it_fits(visit, len(chat.body), segment, chat, route.policy, cut)
 
 
 async def compress(
@@ -90,9 +95,15 @@ async def compress(
     policy = route.policy
     if policy is None:
         return (), ""
+    size = sum(len(passage.text) for passage in passages)
+    started = time.perf_counter()
+    how = (visit.parts.recall, policy, encoding_name)
+    known = await _where_it_fits(visit, size, _known, how, passages)
+    left = tuple(p for p, result in zip(passages, known, strict=True) if result is None)
+    recalled = 1000 * (time.perf_counter() - started)
     try:
         order = _order(visit, policy, encoding_name)
-        results = await visit.parts.scheduler.compress(passages, order)
+        results = await visit.parts.scheduler.compress(left, order)
     except (CompressionError, LimitError) as exc:
         failure = _failure(exc)
         if policy.on_error == "fail" and route.mode != "shadow":
@@ -100,11 +111,44 @@ async def compress(
             raise
         log.warning("failed open", id=visit.id, reason=failure, error=_cause(exc))
         return await asyncio.to_thread(_as_it_came, passages, encoding_name, failure), failure
-    asked = (chat, passages, results, policy, encoding(encoding_name))
+    ms = {} if left else {"recall": recalled}
+    rest = iter(results)
+    all_results = tuple(next(rest) if r is None else replace(r, ms=ms) for r in known)
+    fresh = frozenset(i for i, result in enumerate(known) if result is None)
     size = len(chat.body)
+    return await _where_it_fits(visit, size, _verified, how, chat, passages, all_results, fresh), ""
+
+
+How = tuple[Recall, Policy, str]
+"""Where to look, under which policy, counted in which encoding."""
+
+
+def _known(how: How, passages: tuple[Passage, ...]) -> tuple[Compressed | None, ...]:
+    recall, policy, encoding_name = how
+    return tuple(recall.result(passage, policy, encoding_name) for passage in passages)
+
+
+def _verified(
+    how: How,
+    chat: Chat,
+    passages: tuple[Passage, ...],
+    results: tuple[Compressed, ...],
+    fresh: frozenset[int],
+) -> tuple[Compressed, ...]:
+    """All results verified, those that are not ``fresh`` by the verdict that is remembered."""
+    recall, policy, encoding_name = how
+    verified = verify_request(chat, passages, results, policy, encoding(encoding_name), fresh)
+    for index in fresh:
+        if verified[index].reason != "gate: request":  # which depends on the others
+            recall.remember(passages[index], policy, encoding_name, verified[index])
+    return verified
+
+
+async def _where_it_fits(visit: Visit, size: int, work: Callable[[*Args], T], *args: *Args) -> T:
+    """What the work gives; it is done right here if it is small, else in a thread."""
     if size <= _READ_ON_LOOP:
-        return verify_request(*asked), ""
-    return await visit.parts.scheduler.in_thread(size, verify_request, *asked), ""
+        return work(*args)
+    return await visit.parts.scheduler.in_thread(size, work, *args)
 
 
 def _as_it_came(
@@ -261,7 +305,7 @@ def _record(passage: Passage, result: Compressed) -> Decision:
         reason=result.reason,
         tokens_before=result.tokens_before,
         tokens_after=result.tokens_after,
-        sha256_before=_sha256(passage.text),
+        sha256_before=passage.sha256 or _sha256(passage.text),
         sha256_after=_sha256(result.text),
         kept=() if result.reason else result.kept,
         spans=_classes(passage),
@@ -310,8 +354,10 @@ def close(
         if usage is not None:  # the tenant's limit goes by what the provider counts, too
             visit.tokens = usage.prompt_tokens + usage.completion_tokens
         done = receipt.ended(whole, usage, price_of(entry) if entry else None)
-        visit.parts.receipts.add(done)
-        visit.parts.metrics.count(done, status)
+        parts = visit.parts
+        parts.receipts.add(done)
+        parts.metrics.count(done, status)
+        parts.metrics.cache.follow(state_of(parts.recall, parts.scheduler.cache))
         log.info(
             "request",
             id=done.id,
@@ -321,6 +367,7 @@ def close(
             whole=whole,
             decision=done.decision,
             reason=done.reason,
+            cache=done.cache,
             tokens_before=done.tokens_before,
             tokens_after=done.tokens_after,
             cached_tokens=usage.cached_tokens if usage else None,

@@ -15,7 +15,7 @@ from rich.table import Table
 from rich.text import Text
 
 from proxy.config import Config
-from proxy.config_compressor import Calibration
+from proxy.config_compressor import CacheSettings, Calibration
 from proxy.config_file import Loaded, load
 from proxy.config_policy import FitToWindow, JsonRule, Policy
 from proxy.config_routes import Mode, Rollout
@@ -63,7 +63,8 @@ def report(loaded: Loaded, file: Path, console: Console) -> None:
         console.print(Text(title, style="bold"))
         console.print(Padding(table, (0, 0, 1, 2)))
     console.print(Text.assemble(("Calibration", "bold"), f"  {_calibration(config.calibration)}"))
-    console.print(Text.assemble(("Receipts", "bold"), f"  {_receipts(config.ledger)}\n"))
+    console.print(Text.assemble(("Receipts", "bold"), f"  {_receipts(config.ledger)}"))
+    console.print(Text.assemble(("Cache", "bold"), f"  {_cache(config.compressor.cache)}\n"))
     for warning in loaded.warnings:
         console.print(_coloured(warning, "yellow"), soft_wrap=True)
     odd = len(loaded.warnings)
@@ -88,6 +89,20 @@ def _receipts(ledger: LedgerSettings) -> str:
         return f"the latest {ledger.count or 10_000:,}, in the memory of one worker"
     which = f"the latest {ledger.count:,}" if ledger.count else f"those of the last {ledger.keep}"
     return f"{which}, in {ledger.path}, up to {ledger.max_mb:g} MB"
+
+
+def _cache(settings: CacheSettings) -> str:
+    """Where scores are kept, and whose a request may meet."""
+    if not settings.on:
+        return "off"
+    places = [f"{settings.memory_mb:g} MB of memory"] if settings.memory_mb else []
+    if settings.store == "sqlite":
+        file = settings.path or "a file in the user's cache directory"
+        places.append(f"{settings.max_mb:g} MB of {file}")
+    elif settings.store == "redis":
+        places.append(f"{settings.max_mb:g} MB of Redis")
+    whose = "each tenant's own" if settings.scope == "tenant" else "shared by all tenants"
+    return f"scores in {' and '.join(places)}, {whose}"
 
 
 def _coloured(line: str, colour: str) -> Text:

@@ -16,7 +16,7 @@ _FILE = "scores.sqlite"
 
 
 def open_cache(settings: CacheSettings, fingerprint: str, folder: Path | None) -> ScoreCache | None:
-    """The cache for scores of that ``fingerprint``; None if it is off.
+    """The cache for scores of that ``fingerprint``; None if it is off. Half of the memory is its.
 
     ``folder`` is where a file without a path goes; without one such a file is not opened. Raises
     ConfigError if the client of a store is not installed. A store that does not answer is no
@@ -26,7 +26,7 @@ def open_cache(settings: CacheSettings, fingerprint: str, folder: Path | None) -
         return None
     store = _store(settings, folder)
     shared = Shared(store, settings.timeout_ms / 1000) if store else None
-    memory: Memory[bytes] = Memory(int(settings.memory_mb * _MB))
+    memory: Memory[bytes] = Memory(int(settings.memory_mb * _MB) // 2)
     return ScoreCache(fingerprint, memory, shared, isolated=settings.scope == "tenant")
 
 

@@ -120,6 +120,11 @@ class ScoreCache:
         self._isolated = isolated
         self.counts = shared.counts if shared else Counts()
 
+    @property
+    def size(self) -> int:
+        """Memory held, about."""
+        return self._memory.bytes
+
     def look_up(self, draft: Draft, tenant: str) -> Lookup:
         """What memory knows of the draft's windows."""
         keys = tuple(_keys(draft, self._salt(tenant)))

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 
 from proxy.config_policy import Policy
 from proxy.gate.verify import original, verify
@@ -25,13 +25,18 @@ def verify_request(
     results: Sequence[Compressed],
     policy: Policy,
     encoding: Encoding,
+    fresh: Collection[int] | None = None,
 ) -> tuple[Compressed, ...]:
     """Each result if it may be sent, else the passage's own text and the reason why.
 
+    ``fresh``: indices of those that have not passed before; all of them if not given.
     If the request as a whole fails, every text goes back, with ``gate: request``.
     """
     pairs = list(zip(passages, results, strict=True))
-    done = [verify(passage, result, policy, encoding) for passage, result in pairs]
+    done = [
+        verify(passage, result, policy, encoding) if fresh is None or i in fresh else result
+        for i, (passage, result) in enumerate(pairs)
+    ]
     if request_is_whole(chat, zip(passages, done, strict=True)):
         return tuple(done)
     return tuple(

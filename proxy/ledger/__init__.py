@@ -3,12 +3,20 @@
 from pathlib import Path
 
 from proxy.config_server import LedgerSettings
+from proxy.ledger.cache_metrics import CacheState
 from proxy.ledger.metrics import Metrics
 from proxy.ledger.receipts import Receipt, Receipts
 from proxy.ledger.receipts_memory import MemoryReceipts
 from proxy.ledger.usage import Usage
 
-__all__ = ["Metrics", "Receipt", "Receipts", "Usage", "open_receipts"]
+__all__ = [
+    "CacheState",
+    "Metrics",
+    "Receipt",
+    "Receipts",
+    "Usage",
+    "open_receipts",
+]
 
 
 def open_receipts(settings: LedgerSettings) -> Receipts:

@@ -8,6 +8,7 @@ from pathlib import Path
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
 from prometheus_client.multiprocess import MultiProcessCollector
 
+from proxy.ledger.cache_metrics import CacheMetrics
 from proxy.ledger.receipts import Receipt
 
 _SECONDS = (0.0005, 0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1, 2, 5, 10)
@@ -27,6 +28,7 @@ class Metrics:
         self._models = frozenset(models)
         self._shared = shared
         self.registry = CollectorRegistry()
+        self.cache = CacheMetrics(self.registry)
         self.requests = Counter(
             "precis_requests_total",
             "Requests by tenant, model, decision and HTTP status.",

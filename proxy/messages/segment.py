@@ -8,6 +8,7 @@ stays so where a policy freezes what a client has marked for the provider's cach
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Protocol
 
 from proxy.config_policy import Policy
 from proxy.messages.body import Chat
@@ -19,16 +20,25 @@ from proxy.reading import Reading
 from proxy.types import Escape, Mark, Passage, Region
 
 
-def segment(chat: Chat, policy: Policy) -> tuple[Passage, ...]:
+class Cut(Protocol):
+    """Finds the passage for one text: ``passage``, or something that remembers what it found."""
+
+    def __call__(
+        self, text: str, role: str, policy: Policy, *, message: int = 0, part: int | None = None
+    ) -> Passage: ...
+
+
+def segment(chat: Chat, policy: Policy, cut: Cut | None = None) -> tuple[Passage, ...]:
     """One passage for each text of the request, in order, whether it may be touched or not.
 
     Texts that a marker freezes have the reason ``cache_control``.
     """
+    find = cut or passage
     whole = frozen(chat) if policy.cache_control == "freeze" else 0
     return tuple(
         Passage(message.index, text.part, message.role, text.value, reason="cache_control")
         if place < whole
-        else passage(text.value, message.role, policy, message=message.index, part=text.part)
+        else find(text.value, message.role, policy, message=message.index, part=text.part)
         for place, message in enumerate(chat.messages)
         for text in message.texts
     )

@@ -130,7 +130,7 @@ def recipe(folder: Path, upstream_port: int, model: str) -> Recipe:
     params = {"model": "openai/bench", "api_base": base, "api_key": "sk-upstream"}
     names = (PLAIN, SQUEEZED)
     config = {
-        "compressor": {"model": model},
+        "compressor": {"model": model, "cache": {"memory_mb": 0, "store": "none"}},
         "model_list": [{"model_name": name, "litellm_params": params} for name in names],
         "policies": {"default": {"rate": 0.5, "deadline_ms": 600_000, "min_tokens": 50}},
         "routes": [{"match": {"model": SQUEEZED}, "policy": "default"}],

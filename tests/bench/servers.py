@@ -142,7 +142,7 @@ def start_upstream() -> tuple[subprocess.Popen[str], int]:
 def precis(folder: Path, upstream_port: int, *, model: str, compressing: bool) -> Recipe:
     """Precis with one tenant, as LiteLLM has its master key; without routes it never compresses."""
     config = {
-        "compressor": {"model": model},
+        "compressor": {"model": model, "cache": {"memory_mb": 0, "store": "none"}},
         "model_list": _model_list(upstream_port),
         "routes": [{"match": {"model": "*"}, "policy": "default"}] if compressing else [],
         "policies": {"default": {"rate": 0.5, "deadline_ms": 120_000}},

@@ -55,7 +55,8 @@ async def scheduler(scorer: FakeScorer | None = None, **settings: Any) -> AsyncI
 
 
 def order(**settings: Any) -> Order:
-    return Order(**{"rules": RULES, "rate": 0.5, "encoding": "cl100k_base", **settings})
+    usual = {"rules": RULES, "rate": 0.5, "encoding": "cl100k_base", "deadline_ms": 60_000}
+    return Order(**{**usual, **settings})
 
 
 def passage(text: str = TEXT, **settings: Any) -> Passage:

@@ -17,7 +17,8 @@ KEY = "sk-canary-of-the-client"
 
 
 def test_one_line_tells_of_a_request(server: Served, upstream: Recorder) -> None:
-    answer = server.post({"model": "m", "messages": [{"role": "user", "content": MEETING}]})
+    text = MEETING + "\n\nThis one was not met before."
+    answer = server.post({"model": "m", "messages": [{"role": "user", "content": text}]})
     number = answer.headers["x-precis-request-id"]
     log = server.said(number)
     lines = [json.loads(line) for line in log.splitlines() if number in line]
@@ -30,6 +31,7 @@ def test_one_line_tells_of_a_request(server: Served, upstream: Recorder) -> None
             "status": 200,
             "decision": "compressed",
             "whole": True,
+            "cache": "miss",
             "tokens_before": int(answer.headers["x-precis-tokens-before"]),
         }.items()
     )
