@@ -180,7 +180,7 @@ async def identical(compressor: Compressor, cache: Settings) -> dict[str, float]
 
 async def run(wish: argparse.Namespace, folder: Path, port: int | None) -> dict[str, Any]:
     compressor = Compressor.load(wish.model)
-    requests = conversation(wish.turns, wish.tokens)
+    requests = conversation(6 if wish.quick else wish.turns, wish.tokens)
     once = Play("each message once, alone")
     site = Site(compressor, OFF)
     for messages in requests:
@@ -222,16 +222,8 @@ def marks(plays: Mapping[str, Play], same: Mapping[str, float]) -> list[Mark]:
 def show(console: Console, plays: Mapping[str, Play], same: Mapping[str, float]) -> None:
     once = plays["each message once, alone"]
     table = Table(title="one conversation, sent whole at every turn", title_justify="left")
-    for name in (
-        "",
-        "tokens scored",
-        "x once",
-        "ms",
-        "x once",
-        "ms of a turn: 2nd",
-        "middle",
-        "last",
-    ):
+    costs = ("tokens scored", "x once", "ms", "x once", "CPU ms", "x once")
+    for name in ("", *costs, "ms of a turn: 2nd", "middle", "last"):
         table.add_column(name, justify="left" if not name else "right")
     for one in plays.values():
         turns = one.turns
@@ -291,6 +283,7 @@ def _arguments() -> argparse.ArgumentParser:
     parser.add_argument("--turns", type=int, default=20)
     parser.add_argument("--tokens", type=int, default=600, help="of each document")
     parser.add_argument("--model", default="builtin")
+    parser.add_argument("--quick", action="store_true", help="six turns, to try it out")
     return parser
 
 
