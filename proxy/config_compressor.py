@@ -34,7 +34,9 @@ class CacheSettings(Frozen):
     def _goes_with_redis(cls, url: SecretStr | None, info: ValidationInfo) -> SecretStr | None:
         redis = info.data.get("store") == "redis"
         if redis and url is None:
-            raise ValueError("is not enough for store: redis; give an address such as redis://host:6379/0")
+            raise ValueError(
+                "is not enough for store: redis; give an address such as redis://host:6379/0"
+            )
         if url is not None and not redis:
             raise ValueError("is for store: redis alone; set that, or leave the url out")
         scheme = url.get_secret_value().partition("://")[0] if url else "redis"
