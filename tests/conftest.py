@@ -13,7 +13,7 @@ settings.register_profile("precis", deadline=None, max_examples=100)
 settings.load_profile("precis")
 
 
-@pytest.fixture
+@pytest.fixture(scope="session")
 def needs() -> Callable[[bool, str], None]:
     """``needs(found, what)``: skip where ``what`` is missing, but fail under ``CI=true``."""
 

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import importlib.util
 import warnings
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -43,14 +44,9 @@ RATES = (0.2, 0.33, 0.5, 0.7, 0.9)
 
 
 @pytest.fixture(scope="module")
-def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def folder(tmp_path_factory: pytest.TempPathFactory, needs: Callable[[bool, str], None]) -> Path:
     """A MiniLM-sized checkpoint in the published format, under a name that the package knows."""
-    if importlib.util.find_spec("llmlingua") is None:
-        import os
-
-        if os.environ.get("CI") == "true":
-            pytest.fail("missing in CI: pip install '.[parity]'")
-        pytest.skip("missing: pip install '.[parity]'")
+    needs(importlib.util.find_spec("llmlingua") is not None, "pip install '.[parity]'")
     import torch
     from transformers import BertConfig, BertForTokenClassification, PreTrainedTokenizerFast
 
