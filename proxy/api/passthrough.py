@@ -1,10 +1,12 @@
-"""Any other ``/v1/...`` request: forwarded unchanged, answered unchanged."""
+"""Any other ``/v1/...`` request: forwarded with its model's own name, answered unchanged."""
 
 from __future__ import annotations
 
 import json
 import re
 import time
+from collections.abc import Mapping
+from typing import Any
 
 import msgspec
 from starlette.exceptions import HTTPException
@@ -12,9 +14,12 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from proxy.api.forward import headers_for, path_for, query_for
-from proxy.api.parts import read_body, visit
+from proxy.api.parts import Visit, read_body, visit
+from proxy.errors import BadRequest, NotFound
+from proxy.messages.source import encode, read, splice
 from proxy.reply import Relay, visit_headers
 from proxy.upstream import Call
+from proxy.upstream.call import Render
 
 
 class _Named(msgspec.Struct):
@@ -53,11 +58,31 @@ async def pass_through(request: Request) -> Response:
         body=body,
         model=models[-1] if models else "",
         stream=False,
+        render=_renaming(now, models[-1], body) if models else None,
     )
     started = time.perf_counter()
     answer = await now.parts.pool.forward(call)
     now.upstream = time.perf_counter() - started
     return Relay(answer, visit_headers(now.id, now.overhead_ms()))
+
+
+def _renaming(visit: Visit, model: str, body: bytes) -> Render | None:
+    """How to write the provider's name of the model over the public one, and nothing else.
+
+    None for a model that is not in ``model_list``: the first entry gets its name as it came. So
+    does everybody a form, and a body that we can't read: the upstream will say what is wrong.
+    """
+    try:
+        visit.parts.entries.find(model)
+        source, fields = read(body)
+    except (NotFound, BadRequest):
+        return None
+    start, end = source.span(fields["model"])
+
+    def renamed(name: str, _: Mapping[str, Any]) -> bytes:
+        return splice(body, [(start, end, encode(name))] if name != model else [])
+
+    return renamed
 
 
 async def wrong_method(request: Request) -> Response:

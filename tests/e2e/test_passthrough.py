@@ -25,7 +25,27 @@ def test_a_body_is_passed_through_byte_for_byte(server: Served, upstream: Record
     answer = server.post(odd, "/moderations?a=%20b&c")
     assert answer.headers["x-precis-request-id"].startswith("req_")
     seen = upstream.requests[0]
-    assert (seen.path, seen.query, seen.body) == ("/v1/moderations", "a=%20b&c", odd)
+    assert (seen.path, seen.query) == ("/v1/moderations", "a=%20b&c")
+    assert seen.body == odd.replace(b'"plain"', b'"real-model"')  # its name at the provider
+
+
+@pytest.mark.parametrize(
+    "asked,sent",
+    [
+        (b'{"m\\u006fdel": "pair", "input": "pair"}', b'{"m\\u006fdel": "%b", "input": "pair"}'),
+        (b'{"model":"many/gpt-9"}', b'{"model":"gpt-9"}'),
+        (b'{"model": "unlisted", "input": "a"}', b'{"model": "unlisted", "input": "a"}'),
+        (b'{"input": {"model": "plain"}}', b'{"input": {"model": "plain"}}'),
+        (b'\xef\xbb\xbf{"model": "plain"}', b'\xef\xbb\xbf{"model": "plain"}'),
+        (b'{"model": "plain"', b'{"model": "plain"'),
+    ],
+)
+def test_a_listed_model_goes_by_its_providers_name(
+    server: Served, upstream: Recorder, asked: bytes, sent: bytes
+) -> None:
+    server.post(asked, "/embeddings")
+    seen = upstream.requests[0].body
+    assert seen in ([sent % b"first", sent % b"second"] if b"%b" in sent else [sent])
 
 
 def test_stored_completions_are_listed(server: Served, upstream: Recorder) -> None:
