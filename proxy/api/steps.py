@@ -17,7 +17,7 @@ import structlog
 from proxy import __version__
 from proxy.api.parts import Visit, read_body
 from proxy.api.recall import Recall, state_of
-from proxy.compress.draft import unchanged
+from proxy.compress.draft import Job, as_it_came
 from proxy.compress.scheduler import Order
 from proxy.config_policy import Policy
 from proxy.config_upstreams import ModelEntry
@@ -90,7 +90,8 @@ async def compress(
     """One verified result a passage, and why the request failed open, if it did.
 
     With ``on_error: pass`` a deadline, a full queue or a failed classifier leaves every text as
-    it came; with ``fail`` the error is raised, but not in shadow mode, which changes nothing.
+    it came but for obeyed tags; with ``fail`` the error is raised, but not in shadow mode, which
+    changes nothing.
     """
     policy = route.policy
     if policy is None:
@@ -110,7 +111,8 @@ async def compress(
             visit.receipt = _undecided(visit, route, encoding_name, failure)
             raise
         log.warning("failed open", id=visit.id, reason=failure, error=_cause(exc))
-        return await asyncio.to_thread(_as_it_came, passages, encoding_name, failure), failure
+        given = (chat, passages, policy, encoding_name, failure)
+        return await asyncio.to_thread(_as_they_came, *given), failure
     ms = {} if left else {"recall": recalled}
     rest = iter(results)
     all_results = tuple(next(rest) if r is None else replace(r, ms=ms) for r in known)
@@ -151,11 +153,14 @@ async def _where_it_fits(visit: Visit, size: int, work: Callable[[*Args], T], *a
     return await visit.parts.scheduler.in_thread(size, work, *args)
 
 
-def _as_it_came(
-    passages: tuple[Passage, ...], encoding_name: str, reason: str
+def _as_they_came(
+    chat: Chat, passages: tuple[Passage, ...], policy: Policy, encoding_name: str, reason: str
 ) -> tuple[Compressed, ...]:
-    count = encoding(encoding_name).count
-    return tuple(unchanged(p.text, count(p.text), reason) for p in passages)
+    """Every text as it came, but for tags that were obeyed: those are not for the upstream."""
+    counted_by = encoding(encoding_name)
+    jobs = [Job(passage.text, dropped=passage.dropped) for passage in passages]
+    results = [as_it_came(job, counted_by, reason) for job in jobs]
+    return verify_request(chat, passages, results, policy, counted_by)
 
 
 def _cause(exc: Exception) -> str:

@@ -15,7 +15,6 @@ from proxy.config import Config
 from tests.compress.readers import reader
 
 TEXT = "A word of numbers is in the words, as it was for that. " * 40
-BODY = {"model": "echo", "messages": [{"role": "user", "content": TEXT}]}
 
 
 class Fragile(FakeScorer):
@@ -29,7 +28,7 @@ class Fragile(FakeScorer):
         return super().score(ids)
 
 
-async def ask(queue: int = 1_000_000, **policy: Any) -> httpx.Response:
+async def ask(queue: int = 1_000_000, text: str = TEXT, **policy: Any) -> httpx.Response:
     config = Config.model_validate(
         {
             "compressor": {"max_queue_tokens": queue},
@@ -38,13 +37,14 @@ async def ask(queue: int = 1_000_000, **policy: Any) -> httpx.Response:
             "routes": [{"policy": "p"}],
         }
     )
+    body = {"model": "echo", "messages": [{"role": "user", "content": text}]}
     scorer = Fragile()
     app = build(config, Compressor(scorer, reader(), threads=1))
     scorer.broken = True
     transport = httpx.ASGITransport(app)
     try:
         async with httpx.AsyncClient(transport=transport, base_url="http://x") as client:
-            return await client.post("/v1/chat/completions", json=BODY)
+            return await client.post("/v1/chat/completions", json=body)
     finally:
         await app.state.parts.pool.aclose()
         app.state.parts.scheduler.close()
@@ -77,3 +77,18 @@ async def test_a_full_queue_obeys_the_policy(on_error: str, status: int) -> None
         assert answer.headers["x-precis-reason"] == "queue full"
     else:
         assert answer.json()["error"]["code"] == "compression_queue_full"
+
+
+@pytest.mark.parametrize("failure", [{}, {"queue": 1}, {"deadline_ms": 1, "text": TEXT * 200}])
+async def test_obeyed_tags_are_not_sent_when_compression_fails(failure: dict[str, Any]) -> None:
+    text = failure.get("text", TEXT)
+    tagged = f"<llmlingua rate=0.3>{text}</llmlingua> Then <keep>this.</keep>"
+    answer = await ask(**{"obey_tags": ["user"], **failure, "text": tagged})
+    assert answer.headers["x-precis-decision"] == "failed-open"
+    assert answer.json()["choices"][0]["message"]["content"] == f"{text} Then this."
+
+
+async def test_tags_that_are_not_obeyed_stay_when_compression_fails() -> None:
+    tagged = f"{TEXT}<keep>this.</keep>"
+    answer = await ask(text=tagged, obey_tags=["system"])
+    assert answer.json()["choices"][0]["message"]["content"] == tagged
