@@ -96,7 +96,25 @@ def _compressor(told: Mapping[str, Any]) -> str:
     seen = {shape: told[shape] for shape in shapes if shape in told}
     names = list(dict.fromkeys(name for one in seen.values() for name in one))
     rows = [(name, *(_per_second(one, name) for one in seen.values())) for name in names]
-    return _table(("tokens/s", *(shapes[shape] for shape in seen)), rows)
+    parts = [_table(("tokens/s", *(shapes[shape] for shape in seen)), rows)]
+    if "shipped" in told:
+        parts.append(_stages(told))
+    return "\n\n".join(parts)
+
+
+def _stages(told: Mapping[str, Any]) -> str:
+    """Of each shipped classifier its speed, its stages' shares of the time, and the limit's."""
+    rows = []
+    for name, int8 in told["int8"].items():
+        one = told["shipped"][f"precis {name}"]
+        total = sum(one["stages_ms"].values()) or 1
+        shares = [
+            f"{one['stages_ms'].get(s, 0) / total:.0%}" for s in ("tokenize", "score", "select")
+        ]
+        rows.append((name, f"{one['overall']:,.0f}", *shares, f"{int8['share']:.0%}"))
+    return _table(
+        ("as shipped", "tokens/s", "tokenise", "score", "select", "of the int8 limit"), rows
+    )
 
 
 def _per_second(one: Mapping[str, Any], name: str) -> str:

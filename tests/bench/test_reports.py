@@ -34,7 +34,12 @@ RESULTS: dict[str, dict[str, Any]] = {
         "versions": {"portkey": "1.15.2"},
         "starts": {"precis compressing": {"ready_s": [1.2, 1.4]}},
     },
-    "compressor": {"minilm": {"llmlingua": SEEN, "precis builtin": SEEN}, "mbert": {}},
+    "compressor": {
+        "minilm": {"llmlingua": SEEN, "precis builtin": SEEN},
+        "mbert": {},
+        "shipped": {"precis builtin": {**SEEN, "stages_ms": {"tokenize": 1, "score": 8}}},
+        "int8": {"builtin": {"share": 0.47, "limit": 1e12}},
+    },
     "mixed": {
         "mixed": {
             "alone": {
@@ -60,7 +65,14 @@ RESULTS: dict[str, dict[str, Any]] = {
 def test_all_that_was_measured_is_told() -> None:
     results = {name: {"machine": machine(), **told} for name, told in RESULTS.items()}
     text = tables.everything(results)
-    for cell in ("Portkey 1.15.2", "| 1.1 ms |", "5,000 (1.0 x)", "| 0.5 MB |", "| reached |"):
+    for cell in (
+        "Portkey 1.15.2",
+        "| 1.1 ms |",
+        "5,000 (1.0 x)",
+        "| 0.5 MB |",
+        "| reached |",
+        "| 89% | 0% | 47% |",
+    ):
         assert cell in text
 
 
