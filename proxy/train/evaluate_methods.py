@@ -10,7 +10,7 @@ import math
 import time
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Protocol
 
@@ -153,9 +153,16 @@ def by_rarity(texts: Iterable[str], window: int = 300) -> Score:
     return score
 
 
-def by_classifier(model: str, name: str = "", precision: str = "auto") -> Scored:
-    """P(keep) of the classifier called ``model``: a shipped name, a directory or a hub id."""
+def by_classifier(
+    model: str, name: str = "", precision: str = "auto", window: int | None = None
+) -> Scored:
+    """P(keep) of the classifier called ``model``: a shipped name, a directory or a hub id.
+
+    ``window``: tokens of its windows, its own number if not given.
+    """
     compressor = Compressor.load(model, precision=precision)
+    if window is not None:
+        compressor.reader = replace(compressor.reader, window=window)
 
     def score_all(texts: Sequence[Text]) -> Iterator[Floats]:
         # All windows of some texts at once, so that no core waits for a text's last window.
