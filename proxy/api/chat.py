@@ -5,9 +5,12 @@ from __future__ import annotations
 from starlette.requests import Request
 from starlette.responses import Response
 
+from proxy.api.close import close
+from proxy.api.compressing import compress
 from proxy.api.fit import Asking, deliver
+from proxy.api.outcome import settle
 from proxy.api.parts import Visit, encoding_of, visit
-from proxy.api.steps import close, compress, passages_of, read_chat, route_of, settle
+from proxy.api.steps import passages_of, read_chat, route_of
 from proxy.messages.body import Chat, parse
 from proxy.reply import Relay, decision_headers
 

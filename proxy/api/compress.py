@@ -8,8 +8,11 @@ import msgspec
 from starlette.requests import Request
 from starlette.responses import Response
 
+from proxy.api.close import close
+from proxy.api.compressing import compress
+from proxy.api.outcome import settle
 from proxy.api.parts import encoding_of, visit
-from proxy.api.steps import close, compress, passages_of, read_chat, route_of, settle
+from proxy.api.steps import passages_of, read_chat, route_of
 from proxy.messages.any_shape import parse_any
 from proxy.messages.body import Chat
 from proxy.reply import decision_headers

@@ -11,9 +11,11 @@ import json
 from dataclasses import dataclass, replace
 from typing import Any
 
+from proxy.api.compressing import compress
 from proxy.api.forward import call_for, send
+from proxy.api.outcome import Outcome, settle
 from proxy.api.parts import Visit
-from proxy.api.steps import Outcome, compress, passages_of, settle
+from proxy.api.steps import passages_of
 from proxy.config_policy import FitToWindow, Policy
 from proxy.errors import BadRequest
 from proxy.messages.body import Chat

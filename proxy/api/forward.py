@@ -8,12 +8,11 @@ from collections.abc import Mapping
 from starlette.requests import Request
 
 from proxy.api.parts import Visit
+from proxy.api.steps import where_it_fits
 from proxy.messages.body import Chat
 from proxy.messages.opening import opening
 from proxy.upstream import Answer, Call
 
-_READ_ON_LOOP = 8_000
-"""Bytes of a body up to which hashing its opening takes less time than changing threads."""
 _STAYS_HERE = frozenset(
     # Of this connection only (RFC 9110, 7.6.1), or made anew for the next one.
     "connection keep-alive proxy-authenticate proxy-authorization proxy-connection te trailer "
@@ -90,10 +89,7 @@ async def _conversation(visit: Visit, chat: Chat) -> str:
     for name in ("prompt_cache_key", "conversation"):
         if named := chat.fields.get(name):
             return f"{visit.tenant_name}\n{bytes(named).decode()}"
-    size = len(chat.body)
-    if size <= _READ_ON_LOOP:
-        return f"{visit.tenant_name}\n{opening(chat)}"
-    place = await parts.scheduler.in_thread(size, opening, chat)
+    place = await where_it_fits(visit, len(chat.body), opening, chat)
     return f"{visit.tenant_name}\n{place}"
 
 
