@@ -95,13 +95,6 @@ def load(path: Path, environ: Mapping[str, str], *, host: str | None = None) -> 
     return Loaded(config, tuple(render(warnings, file, document.lines)))
 
 
-def check_exposure(config: Config, host: str) -> None:
-    """Raise ConfigError if the server may not listen on ``host`` with this configuration."""
-    problem = checks.exposed(host, bool(config.tenants), config.server.allow_anonymous)
-    if problem:
-        raise ConfigError([f"server.host: {problem}"])
-
-
 def shipped() -> Path:
     """The config.yaml that comes with Precis: inside the installed package, or the repository's."""
     package = Path(__file__).resolve().parent

@@ -112,11 +112,9 @@ def _failure(exc: CompressionError | LimitError) -> str:
 
 
 def _order(visit: Visit, policy: Policy, encoding_name: str) -> Order:
-    rate = policy.rate
-    steps = tuple((s.over, s.rate) for s in rate) if isinstance(rate, tuple) else rate
     return Order(
         rules=policy.rules,
-        rate=steps,
+        rate_for=policy.rate_for,
         encoding=encoding_name,
         target_tokens=policy.target_tokens,
         min_tokens=policy.min_tokens,

@@ -32,16 +32,14 @@ _SMALL = 20_000
 _SLACK = 1.25
 """How many times over a deadline an estimate must be before a request is refused for it."""
 
-Steps = tuple[tuple[int, float], ...]
-"""``(over, rate)`` pairs, growing in ``over``."""
-
 
 @dataclass(frozen=True)
 class Order:
     """How the passages of one request are to be compressed."""
 
     rules: Rules
-    rate: float | Steps
+    rate_for: Callable[[int], float]
+    """The share to keep of a passage of so many tokens."""
     encoding: str
     target_tokens: int | None = None
     min_tokens: int = 0
@@ -49,13 +47,6 @@ class Order:
     """Tokens below which compression costs more than it saves."""
     deadline_ms: float = 2000
     tenant: str = ""
-
-    def rate_for(self, tokens: int) -> float:
-        """The rate for a passage of that many tokens; 1.0 below the first step."""
-        if not isinstance(self.rate, tuple):
-            return self.rate
-        reached = [rate for over, rate in self.rate if tokens > over]
-        return reached[-1] if reached else 1.0
 
 
 class Scheduler:

@@ -129,7 +129,7 @@ def test_the_scheduler_serves_a_scorer_in_batches() -> None:
     scheduler = Scheduler(compressor)
     text = "The committee met on Tuesday and agreed on nothing at all, as it does. " * 60
     try:
-        order = Order(Rules(), 0.5, "cl100k_base", deadline_ms=60_000)
+        order = Order(Rules(), lambda _: 0.5, "cl100k_base", deadline_ms=60_000)
         (result,) = asyncio.run(scheduler.compress([Passage(0, 0, "user", text)], order))
     finally:
         scheduler.close()

@@ -15,6 +15,7 @@ from proxy.compress.compressor import Compressor
 from proxy.compress.draft import Job
 from proxy.compress.scheduler import Order, Scheduler
 from proxy.compress.scorer import FakeScorer, Floats, Ints
+from proxy.config_policy import Policy, RateStep
 from proxy.errors import CompressionError, DeadlineExceeded, LimitError
 from proxy.types import Mark, Passage, Rules
 from tests.compress.readers import fake, reader
@@ -54,9 +55,10 @@ async def scheduler(scorer: FakeScorer | None = None, **settings: Any) -> AsyncI
         await asyncio.to_thread(made.close)
 
 
-def order(**settings: Any) -> Order:
-    usual = {"rules": RULES, "rate": 0.5, "encoding": "cl100k_base", "deadline_ms": 60_000}
-    return Order(**{**usual, **settings})
+def order(rate: float | tuple[RateStep, ...] = 0.5, **settings: Any) -> Order:
+    policy = Policy.model_validate({"rate": rate})
+    usual = {"rules": RULES, "encoding": "cl100k_base", "deadline_ms": 60_000}
+    return Order(rate_for=policy.rate_for, **{**usual, **settings})
 
 
 def passage(text: str = TEXT, **settings: Any) -> Passage:
@@ -94,7 +96,7 @@ async def test_texts_below_the_least_size_stay(text: str, reason: str) -> None:
 
 
 async def test_the_rate_goes_by_the_size_of_each_text() -> None:
-    steps = ((100, 0.8), (600, 0.4))
+    steps = (RateStep(over=100, rate=0.8), RateStep(over=600, rate=0.4))
     async with scheduler() as shared:
         small, middle, large = await shared.compress(
             [passage("A word. " * 5), passage(), passage(TEXT * 4)], order(rate=steps)

@@ -39,8 +39,13 @@ class Counting(FakeScorer):
         return super().score(ids)
 
 
-def order(**settings: Any) -> Order:
-    rest = {"rules": RULES, "rate": 0.5, "encoding": "cl100k_base", "deadline_ms": 60_000}
+def order(rate: float = 0.5, **settings: Any) -> Order:
+    rest = {
+        "rules": RULES,
+        "rate_for": lambda _: rate,
+        "encoding": "cl100k_base",
+        "deadline_ms": 60_000,
+    }
     return Order(**{**rest, **settings})
 
 
