@@ -30,7 +30,6 @@ mpl.use("Agg")
 
 from matplotlib import pyplot as plt
 
-
 NAME = "front"
 """Not written out below: what runs all benchmarks has no data and no models for this one."""
 
