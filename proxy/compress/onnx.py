@@ -10,6 +10,7 @@ from __future__ import annotations
 import logging
 import shutil
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import onnxruntime
@@ -28,7 +29,7 @@ _LIMIT = 1_900_000_000
 
 
 class OnnxScorer:
-    """A token classifier as an ONNX file: ``input_ids``, ``attention_mask`` -> ``logits``."""
+    """A token classifier as an ONNX file: ``input_ids`` (and a mask, all ones) -> ``logits``."""
 
     def __init__(self, file: Path, *, name: str, fingerprint: str, label_keep: int = 1) -> None:
         """Raises CheckpointError if the file is damaged or is no classifier with two labels."""
@@ -104,6 +105,7 @@ def fuse(raw: Path, file: Path, family: str, heads: int, width: int) -> None:
             hidden_size=width,
             optimization_options=wanted,
         )
+        _drop_masks(fused)
         fused.save_model_to_file(str(file), use_external_data_format=external)
     elif external:
         import onnx
@@ -112,6 +114,18 @@ def fuse(raw: Path, file: Path, family: str, heads: int, width: int) -> None:
         onnx.save_model(onnx.load(raw), file, save_as_external_data=True, location=location)
     else:
         shutil.copy(raw, file)
+
+
+def _drop_masks(fused: Any) -> None:
+    """Takes the mask from attention: windows are never padded.
+
+    To add its zeros to all pairs of tokens takes 5 to 7 % of the time.
+    """
+    mask = 3  # place among the inputs of the operator
+    for node in fused.get_nodes_by_op_type("Attention"):
+        if len(node.input) > mask:
+            node.input[mask] = ""
+    fused.prune_graph()
 
 
 def quantize(source: Path, file: Path) -> None:

@@ -149,6 +149,20 @@ def test_words_that_look_like_special_tokens_are_read_as_text(family: str, load:
 # Export: once, whole, checked.
 
 
+@pytest.mark.parametrize("family", ["bert", "roberta"])
+def test_attention_of_windows_without_padding_takes_no_mask(
+    family: str, load: Any, workshop: Path
+) -> None:
+    import onnx
+
+    load(family, "onnx", "fp32")
+    print_of = find(str(workshop / f"Übung {list(FAMILIES).index(family)} (final)")).fingerprint
+    (file,) = (workshop / "cache").glob(f"{print_of}*-fp32/*.onnx")
+    nodes = [node for node in onnx.load(file).graph.node if node.op_type == "Attention"]
+    assert nodes
+    assert not any("".join(node.input[3:]) for node in nodes)
+
+
 def test_an_export_is_used_again(
     tmp_path: Path, checkpoint: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
