@@ -60,6 +60,7 @@ _WHITE = np.array([ord(c) for c in map(chr, range(0x3001)) if c.isspace()], dtyp
 
 WORD, PUNCTUATION, CJK, LINE, INTACT = 0, 1, 2, 3, 4
 _AT_ONCE = 4_096
+"""Units handled at once: meanwhile no other thread runs, such as the event loop's."""
 _OPENING = "([{“‘«¿¡„「『（【《"
 _CLOSING = ")]}”’»,.;:!?%…、。，．：；！？」』）】》،؛؟।"
 
@@ -95,9 +96,15 @@ class Units:
     @cached_property
     def _distinct(self) -> tuple[list[str], Ints]:
         """Each string once, and which of them each unit is."""
-        place = {string: at for at, string in enumerate(dict.fromkeys(self.strings))}
-        which = map(place.__getitem__, self.strings)
-        return list(place), np.fromiter(which, np.int64, len(self))
+        place: dict[str, int] = {}
+        which = np.empty(len(self), dtype=np.int64)
+        for at in range(0, len(self), _AT_ONCE):
+            some = self.strings[at : at + _AT_ONCE]
+            for string in dict.fromkeys(some):
+                place.setdefault(string, len(place))
+            found = map(place.__getitem__, some)
+            which[at : at + len(some)] = np.fromiter(found, np.int64, len(some))
+        return list(place), which
 
     def each(self, tell: Callable[[str], Any], kind: type[np.generic]) -> npt.NDArray[Any]:
         """What ``tell`` says of each unit's string, shape ``(units,)``; asked once a string."""
@@ -185,7 +192,6 @@ def _edges(pattern: re.Pattern[str], text: str, start: int, end: int) -> Ints:
     """Where the matches start and end, shape ``(matches, 2)``."""
     matches = pattern.finditer(text, start, end)
     found = [np.zeros((0, 2), dtype=np.int64)]
-    # Some thousand at once: meanwhile no other thread runs.
     while spans := list(map(re.Match.span, islice(matches, _AT_ONCE))):
         flat = np.fromiter(chain.from_iterable(spans), np.int64, 2 * len(spans))
         found.append(flat.reshape(-1, 2))

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -65,3 +66,10 @@ def test_every_visible_character_is_in_exactly_one_unit(text: str, lines: bool) 
 )  # fmt: skip
 def test_hostile_texts_end(text: str) -> None:
     assert len(split(text)) >= 1
+
+
+def test_what_is_told_of_each_string_is_told_of_each_unit() -> None:
+    units = split("A word, and 1 word more. " * 2_000)
+    assert len(units) > 3 * 4_096
+    assert units.each(len, np.int64).tolist() == [len(string) for string in units.strings]
+    assert split("").each(len, np.int64).tolist() == []
