@@ -42,7 +42,7 @@ from tests.bench.report import Mark
 RATE = 0.5
 ROOT = Path(__file__).parents[2]
 MODELS = ROOT / "proxy" / "models"
-MADE_BY = ("tests/bench/checkpoint.py", "proxy/train/export.py")
+MADE_BY = ("tests/bench/checkpoint.py", "proxy/compress/export.py", "proxy/compress/onnx.py")
 # llmlingua tells the kind of tokenizer by this name, and fails with any other (its issue #168).
 FOLDER = "llmlingua-2-bert-base-multilingual-cased"
 Run = Callable[[str], tuple[float, dict[str, float]]]

@@ -96,7 +96,16 @@ PORTKEY = NodePeer("portkey", "@portkey-ai/gateway", "1.15.2")
 LITELLM = Peer("litellm", ("litellm[proxy]<1.109", "uvloop"), ("litellm", "uvicorn"))
 LLMLINGUA = Peer(
     "llmlingua",
-    ("torch==2.13.0", "llmlingua==0.2.2", "transformers", "onnx", "onnxruntime", "onnxscript"),
+    # The last three are for our own export, which runs there on the same weights.
+    (
+        "torch==2.13.0",
+        "llmlingua==0.2.2",
+        "transformers",
+        "onnxruntime",
+        "onnx",
+        "onnxscript",
+        "httpx",
+    ),
     ("llmlingua", "torch", "transformers", "onnxruntime"),
 )
 
