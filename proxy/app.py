@@ -25,7 +25,9 @@ from proxy.api import (
     passthrough,
     responses,
 )
+from proxy.api.errands import Errands
 from proxy.api.errors import on_http_error, on_precis_error
+from proxy.api.guard import keep_up
 from proxy.api.parts import Parts, encoding_of_entry
 from proxy.api.recall import Recall
 from proxy.api.shield import Shield
@@ -35,6 +37,7 @@ from proxy.compress.scheduler import Scheduler
 from proxy.config import Config
 from proxy.config_server import LedgerSettings
 from proxy.errors import PrecisError
+from proxy.guard import Keeper, open_store
 from proxy.ledger import Metrics, open_receipts
 from proxy.prices import price_of
 from proxy.routing import Entries, Router
@@ -139,12 +142,13 @@ def build(
         price_of(entry)  # reads the list of prices, which no request should wait for
     entries = Entries(config)
     isolated = settings.cache.scope == "tenant"
+    guard = Keeper(config, open_store(guard_file(config, cache, worker)))
     parts = Parts(
         config=config,
         tenants=Tenants(config),
         gatekeeper=_gatekeeper(config, worker),
         entries=entries,
-        router=Router(config),
+        router=Router(config, guard.raised),
         scheduler=Scheduler(
             compressor,
             max_queue_tokens=settings.max_queue_tokens,
@@ -154,12 +158,17 @@ def build(
         pool=Pool(config.model_list, config.router_settings, entries.find),
         receipts=open_receipts(_ledger(config, worker)),
         metrics=Metrics(entries.names(), worker.metrics if worker else None),
+        guard=guard,
+        errands=Errands(),
         started=int(time.time()),
     )
 
     @asynccontextmanager
     async def lifespan(app: Starlette) -> AsyncIterator[None]:
+        if guard.on:
+            parts.errands.start(keep_up(parts))
         yield
+        await parts.errands.aclose()
         await parts.pool.aclose()
         parts.scheduler.close()
         await asyncio.to_thread(parts.receipts.close)
@@ -173,6 +182,17 @@ def build(
     app.router.redirect_slashes = False  # a redirect is no answer that OpenAI's clients know
     app.state.parts = parts
     return app
+
+
+def guard_file(config: Config, cache: Path | None, worker: Worker | None = None) -> Path | None:
+    """Where the quality guard's states are kept; None for memory, or if there is no guard."""
+    if not any(route.guard for route in config.routes):
+        return None
+    if config.ledger.store == "sqlite" and config.ledger.path:
+        receipts = Path(config.ledger.path)
+        return receipts.with_name(f"{receipts.stem}.guard.sqlite")
+    folder = cache or (worker.folder if worker else None)
+    return folder / "guard.sqlite" if folder else None
 
 
 def _share_of_cores(config: Config) -> int:

@@ -32,6 +32,7 @@ def names(raw: dict[str, Any]) -> Iterator[Finding]:
     yield from _routed_policies(raw)
     yield from _shared_keys(raw)
     yield from _fallbacks(raw)
+    yield from _judges(raw)
     ledger = _mapping(raw.get("ledger"))
     if ledger.get("store") == "sqlite" and ledger.get("path") is None:
         yield Finding(("ledger", "path"), "is missing; give a file for the receipts")
@@ -109,11 +110,7 @@ def _shared_keys(raw: dict[str, Any]) -> Iterator[Finding]:
 
 
 def _fallbacks(raw: dict[str, Any]) -> Iterator[Finding]:
-    known = [
-        name
-        for entry in _list(raw.get("model_list"))
-        if isinstance(name := _mapping(entry).get("model_name"), str)
-    ]
+    known = _model_names(raw)
     entries = _list(_mapping(raw.get("router_settings")).get("fallbacks"))
     for index, entry in enumerate(entries):
         for source, targets in _mapping(entry).items():
@@ -123,6 +120,22 @@ def _fallbacks(raw: dict[str, Any]) -> Iterator[Finding]:
             for at, target in enumerate(_list(targets)):
                 if isinstance(target, str) and not _is_model(target, known):
                     yield Finding((*place, at), _no_model(target, known))
+
+
+def _judges(raw: dict[str, Any]) -> Iterator[Finding]:
+    known = _model_names(raw)
+    for index, route in enumerate(_list(raw.get("routes"))):
+        judge = _mapping(_mapping(route).get("guard")).get("judge")
+        if isinstance(judge, str) and not _is_model(judge, known):
+            yield Finding(("routes", index, "guard", "judge"), _no_model(judge, known))
+
+
+def _model_names(raw: dict[str, Any]) -> list[str]:
+    return [
+        name
+        for entry in _list(raw.get("model_list"))
+        if isinstance(name := _mapping(entry).get("model_name"), str)
+    ]
 
 
 def _is_model(name: str, known: list[str]) -> bool:
@@ -149,6 +162,7 @@ def oddities(config: Config) -> Iterator[Finding]:
         yield Finding(("routes",), "is empty: nothing is compressed unless a header asks for it")
     yield from _models(config)
     yield from _routes(config)
+    yield from _guards(config)
     yield from _policies(config)
     yield from _tenants(config)
     measured = config.calibration.model
@@ -252,6 +266,24 @@ def _wider(one: str, other: str) -> bool:
     if _literal_head(other) == other:
         return fnmatchcase(other, one)
     return one.endswith("*") and _literal_head(one) == one[:-1] and other.startswith(one[:-1])
+
+
+def _guards(config: Config) -> Iterator[Finding]:
+    for index, route in enumerate(config.routes):
+        place: Place = ("routes", index, "guard")
+        if route.guard is None:
+            continue
+        policy = config.policy(route.policy)
+        if policy.target_tokens is not None or policy.threshold is not None:
+            what = f"has no effect: {route.policy!r} has no rate that could be raised"
+            yield Finding(place, what)
+        elif policy.lowest_rate >= route.guard.ceiling:
+            yield Finding((*place, "ceiling"), f"is no higher than what {route.policy!r} keeps")
+        judge = route.guard.judge
+        for entry in config.model_list:
+            if entry.model_name == judge and _lacks_key(entry.litellm_params):
+                what = f"{judge!r} has no key, and a client's is never shown to a judge"
+                yield Finding((*place, "judge"), what)
 
 
 def _policies(config: Config) -> Iterator[Finding]:

@@ -169,6 +169,35 @@ class Policy(Frozen):
         reached = [step.rate for step in self.rate if tokens > step.over]
         return reached[-1] if reached else 1.0
 
+    def raised(self, more: float, ceiling: float) -> Policy:
+        """This policy with so much more of every text kept, up to ``ceiling`` and never less.
+
+        A policy that works to a token target or a threshold has no rate to raise.
+        """
+        if not more or self.target_tokens is not None or self.threshold is not None:
+            return self
+
+        def higher(rate: float) -> float:
+            return max(rate, min(ceiling, round(rate + more, 6)))
+
+        rate: float | tuple[RateStep, ...]
+        if isinstance(self.rate, tuple):
+            rate = tuple(RateStep(over=s.over, rate=higher(s.rate)) for s in self.rate)
+        else:
+            rate = higher(self.rate)
+        rules = {
+            path: rule.model_copy(update={"rate": higher(rule.rate)}) if rule.rate else rule
+            for path, rule in self.json_paths.items()
+        }
+        return self.model_copy(update={"rate": rate, "json_paths": rules})
+
+    @property
+    def lowest_rate(self) -> float:
+        """The least that is kept of a text."""
+        steps = self.rate if isinstance(self.rate, tuple) else ()
+        rates = [step.rate for step in steps] or [self.rate_for(0)]
+        return min(rates + [rule.rate for rule in self.json_paths.values() if rule.rate])
+
     @property
     def worth_from(self) -> float:
         """Tokens from which a text is worth compressing; infinity if none is."""

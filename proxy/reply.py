@@ -58,7 +58,7 @@ class Relay(Response):
         self._ended = ended
         self._reader: UsageReader | None = None
         if ended is not None and answer.status == 200:
-            self._reader = UsageReader(_content_encoding(answer))
+            self._reader = UsageReader(answer.content_encoding)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Once the first byte is out nothing else can be said: a cut answer stays a cut answer."""
@@ -85,8 +85,3 @@ class Relay(Response):
             await self.answer.aclose()
             if self._ended is not None:
                 self._ended(whole, self._reader.usage() if self._reader else None)
-
-
-def _content_encoding(answer: Answer) -> str:
-    named = (v for n, v in answer.headers if n.lower() == b"content-encoding")
-    return b",".join(named).decode("latin-1")

@@ -14,7 +14,7 @@ LAYERS = (
     "config config_frozen config_policy config_routes config_server config_tenants "
     "config_upstreams config_compressor "
     "config_checks config_file config_words config_yaml config_edit",
-    "messages routing compress upstream tenants ledger",
+    "messages routing compress upstream tenants ledger guard",
     "gate reply",
     "api web train",
     "app",

@@ -8,6 +8,7 @@ from starlette.responses import Response
 from proxy.api.close import close
 from proxy.api.compressing import compress
 from proxy.api.fit import Asking, deliver
+from proxy.api.guard import overhear
 from proxy.api.outcome import settle
 from proxy.api.parts import Visit, encoding_of, visit
 from proxy.api.steps import passages_of, read_chat, route_of
@@ -37,6 +38,6 @@ async def complete(now: Visit, chat: Chat, path: str) -> Response:
     asking = Asking(chat, path, route, encoding)
     answer, outcome = await deliver(now, asking, outcome)  # shorter still, if it must fit
     receipt = outcome.receipt.after(now.overhead_ms())
-    return Relay(
-        answer, decision_headers(receipt), close(now, receipt, answer.status, answer.entry)
-    )
+    ended = close(now, receipt, answer.status, answer.entry)
+    answer, ended = overhear(now, asking, receipt, answer, ended)  # was quality lost? of a few
+    return Relay(answer, decision_headers(receipt), ended)

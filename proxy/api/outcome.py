@@ -81,6 +81,8 @@ def _settle(
         compressor_fingerprint=compressor.scorer.fingerprint if changed else "",
         version=__version__,
         cache=_cache(results),
+        raised=route.raised,
+        rate_changed=route.guarded is not None and visit.parts.guard.broke_prefixes(route.guarded),
     )
     visit.tokens = (before if shadow else after) if route.policy else None
     visit.receipt = receipt  # should the request end in an error from here on

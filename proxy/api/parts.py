@@ -9,12 +9,14 @@ from functools import cached_property
 
 from starlette.requests import Request
 
+from proxy.api.errands import Errands
 from proxy.api.recall import Recall
 from proxy.compress.scheduler import Scheduler
 from proxy.config import Config
 from proxy.config_tenants import Tenant
 from proxy.config_upstreams import ModelEntry
 from proxy.errors import BadRequest, NotFound, TooLarge
+from proxy.guard import Keeper
 from proxy.ledger import Metrics, Receipt, Receipts
 from proxy.routing import Entries, Router
 from proxy.tenants import Admission, Gatekeeper, Tenants
@@ -36,6 +38,8 @@ class Parts:
     pool: Pool
     receipts: Receipts
     metrics: Metrics
+    guard: Keeper
+    errands: Errands
     started: int
     """Seconds since the epoch."""
 

@@ -8,6 +8,7 @@ from proxy.cli.calibrate import calibrate
 from proxy.cli.check import check
 from proxy.cli.compress import compress
 from proxy.cli.demo import demo
+from proxy.cli.guard import guard_app
 from proxy.cli.keys import keys_app
 from proxy.cli.replay import replay
 from proxy.cli.serve import serve
@@ -25,6 +26,7 @@ app.command()(demo)
 app.command()(compress)
 app.command()(replay)
 app.command()(calibrate)
+app.add_typer(guard_app, name="guard")
 app.add_typer(keys_app, name="keys")
 app.add_typer(train_app, name="train")
 

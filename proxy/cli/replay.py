@@ -156,7 +156,8 @@ def _route_of(config: Config, receipt: Receipt, rate: float | None) -> Route | N
     free = TenantSettings(policy=settings.policy, allow=Allow(rate="any"))
     tenant = Tenant(receipt.tenant, free)
     names = (None, receipt.policy) if receipt.policy in config.policies else (None,)
-    routes = (route(config, receipt.model, tenant, Asked(policy=n, rate=rate)) for n in names)
+    asked = (Asked(policy=name, rate=rate) for name in names)
+    routes = (route(config, receipt.model, tenant, a, lambda _: receipt.raised) for a in asked)
     return next((r for r in routes if r.fingerprint == receipt.policy_fingerprint), None)
 
 

@@ -4,6 +4,7 @@ from pathlib import Path
 
 from proxy.config_server import LedgerSettings
 from proxy.ledger.cache_metrics import CacheState
+from proxy.ledger.comparison import Comparison, cost
 from proxy.ledger.metrics import Metrics
 from proxy.ledger.receipts import Receipt, Receipts
 from proxy.ledger.receipts_memory import MemoryReceipts
@@ -11,10 +12,12 @@ from proxy.ledger.usage import Usage
 
 __all__ = [
     "CacheState",
+    "Comparison",
     "Metrics",
     "Receipt",
     "Receipts",
     "Usage",
+    "cost",
     "open_receipts",
 ]
 

@@ -9,6 +9,7 @@ from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, gene
 from prometheus_client.multiprocess import MultiProcessCollector
 
 from proxy.ledger.cache_metrics import CacheMetrics
+from proxy.ledger.metrics_guard import GuardMetrics
 from proxy.ledger.receipts import Receipt
 
 _SECONDS = (0.0005, 0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1, 2, 5, 10)
@@ -102,10 +103,15 @@ class Metrics:
             registry=self.registry,
         )
 
+        self.guard = GuardMetrics(self.registry)
+
+    def who(self, receipt: Receipt) -> tuple[str, str]:
+        """Tenant and model; one that is not written out in the file is "other"."""
+        return receipt.tenant, receipt.model if receipt.model in self._models else "other"
+
     def count(self, receipt: Receipt, status: int) -> None:
-        """Count one answered request. A model that is not written out in the file is "other"."""
-        model = receipt.model if receipt.model in self._models else "other"
-        who = (receipt.tenant, model)
+        """Count one answered request."""
+        who = self.who(receipt)
         self.requests.labels(*who, receipt.decision, str(status)).inc()
         if receipt.tokens_before is not None and receipt.tokens_after is not None:
             shadow = receipt.decision == "shadow"  # there the original goes upstream

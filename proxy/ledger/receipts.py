@@ -7,6 +7,7 @@ from dataclasses import dataclass, field, replace
 from typing import Protocol
 
 from proxy.errors import NotFound
+from proxy.ledger.comparison import Comparison
 from proxy.ledger.savings import Savings, savings
 from proxy.ledger.usage import Usage
 from proxy.prices import Price
@@ -61,7 +62,13 @@ class Receipt:
     usage: Usage | None = None
     """What the upstream counted, where it told."""
     savings: Savings | None = None
-    """What was saved, gross and net of the provider's cache."""
+    """What was saved, gross and net of the provider's cache and of the quality guard's costs."""
+    raised: float = 0.0
+    """By how much the quality guard had raised the policy's rate."""
+    rate_changed: bool = False
+    """Whether it had changed that so lately that a conversation's cached prefix may have gone."""
+    comparison: Comparison | None = None
+    """How far the answer agreed with that to the original, if that was asked for too."""
 
     @property
     def saved(self) -> int:
@@ -75,8 +82,21 @@ class Receipt:
         """The receipt with what the upstream counted, and what that makes of the savings."""
         if self.tokens_before is None:
             return replace(self, whole=whole, usage=usage)
-        saved = savings(self.messages, usage, price, shadow=self.decision == "shadow")
+        shadow, broken = self.decision == "shadow", self.rate_changed
+        saved = savings(self.messages, usage, price, shadow=shadow, broken=broken)
         return replace(self, whole=whole, usage=usage, savings=saved)
+
+    def compared(self, comparison: Comparison) -> Receipt:
+        """The receipt with a comparison in it, and with its costs taken off what was saved."""
+        saved = self.savings
+        if saved is not None:
+            usd = saved.net_usd
+            saved = replace(
+                saved,
+                net_tokens=saved.net_tokens - comparison.prompt_tokens,
+                net_usd=None if usd is None else usd - (comparison.usd or 0.0),
+            )
+        return replace(self, comparison=comparison, savings=saved)
 
     def answered(self, status: int, upstream_ms: float, error: str = "") -> Receipt:
         """The receipt with how the request ended; ``error`` is the code of an error of ours."""

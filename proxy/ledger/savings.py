@@ -3,6 +3,8 @@
 Pure. The prompt cache holds a prefix of what was sent, and compression keeps prefixes: without it
 the same messages would have come from the cache, only longer. So what was taken out of cached
 messages saves the price of cached tokens, and what was taken out of new ones saves the full price.
+Where a rate has just changed, the prefix is compressed anew and the cache has it no more: that it
+is paid in full once more is a loss.
 """
 
 from __future__ import annotations
@@ -16,6 +18,8 @@ from proxy.types import Decision
 
 LEAST_CACHED = 1024
 """Tokens below which OpenAI and Anthropic cache no prompt."""
+_BLOCK = 128
+"""Tokens by which OpenAI's cache counts; a smaller difference says nothing."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,17 +38,40 @@ class Savings:
 
 
 def savings(
-    messages: Sequence[Decision], usage: Usage | None, price: Price | None, *, shadow: bool = False
+    messages: Sequence[Decision],
+    usage: Usage | None,
+    price: Price | None,
+    *,
+    shadow: bool = False,
+    broken: bool = False,
 ) -> Savings:
-    """The savings of a request with these texts, which the provider counted like that."""
+    """The savings of a request with these texts, which the provider counted like that.
+
+    ``broken``: a change of the rate may have cost the conversation its cached prefix.
+    """
     gross = sum(done.tokens_before - done.tokens_after for done in messages)
     anyway = 0
     if usage is not None and gross:
         anyway = (_would_be if shadow else _cached_anyway)(messages, usage)
+        anyway += _lost(messages, usage) if broken and not shadow else 0
     if price is None:
         return Savings(gross, gross - anyway, None, None)
     given = anyway * (price.input - price.cached)
     return Savings(gross, gross - anyway, gross * price.input, gross * price.input - given)
+
+
+def _lost(messages: Sequence[Decision], usage: Usage) -> int:
+    """Tokens up to the model's last answer, as they were sent, that the cache did not have.
+
+    The next turn finds them there again, so a change costs each conversation once. What the cache
+    had lost in any other way is counted too: rather too much than too little.
+    """
+    turns = [at for at, done in enumerate(messages) if done.role == "assistant"]
+    prefix = sum(done.tokens_after for done in messages[: turns[-1] + 1]) if turns else 0
+    if usage.cached_tokens is None or prefix < LEAST_CACHED:
+        return 0
+    lost = prefix - usage.cached_tokens
+    return lost if lost >= _BLOCK else 0
 
 
 def _cached_anyway(messages: Sequence[Decision], usage: Usage) -> int:

@@ -69,6 +69,14 @@ async def _only(body: bytes) -> AsyncIterator[bytes]:
     yield body
 
 
+async def _overheard(
+    chunks: AsyncIterator[bytes], hear: Callable[[bytes], None]
+) -> AsyncIterator[bytes]:
+    async for chunk in chunks:
+        hear(chunk)
+        yield chunk
+
+
 class Answer:
     """What came back: status, headers, and the body as it comes in.
 
@@ -113,6 +121,12 @@ class Answer:
             held += len(chunk)
 
     @property
+    def content_encoding(self) -> str:
+        """The header's value; empty without one."""
+        named = (v for n, v in self.headers if n.lower() == b"content-encoding")
+        return b",".join(named).decode("latin-1")
+
+    @property
     def ahead(self) -> bytes:
         """What was read ahead and not yet passed on."""
         return b"".join(self._ahead)
@@ -134,6 +148,11 @@ class Answer:
         own = [(b"content-type", b"application/json"), (b"content-length", b"%d" % len(body))]
         chunks = _only(body)
         return Answer(self.status, [*kept, *own], chunks, entry=self.entry, close=self.aclose)
+
+    def overheard(self, hear: Callable[[bytes], None]) -> Answer:
+        """This answer, each piece of which is also given to ``hear`` when it is passed on."""
+        chunks = _overheard(self.aiter(), hear)
+        return Answer(self.status, self.headers, chunks, entry=self.entry, close=self.aclose)
 
     async def read(self) -> bytes:
         """The whole raw body, and then the answer is closed."""

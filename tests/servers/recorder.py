@@ -107,6 +107,8 @@ class Recorder:
         """``keep``: how many requests are remembered."""
         self.requests: deque[Recorded] = deque(maxlen=keep)
         self._script: deque[Reply] = deque()
+        self.usual: Callable[[Recorded], Reply] = lambda request: Reply()
+        """What requests get for which nothing is scripted."""
         self._arrival = threading.Condition()
         self._socket = socket.create_server(("127.0.0.1", port))
         self.port: int = self._socket.getsockname()[1]
@@ -167,7 +169,7 @@ class Recorder:
         with self._arrival:
             self.requests.append(request)
             self._arrival.notify_all()
-        reply = self._script.popleft() if self._script else Reply()
+        reply = self._script.popleft() if self._script else self.usual(request)
         # uvicorn's receive belongs to the object that has the connection; ASGI itself has no
         # way to cut one without an answer.
         transport = receive.__self__.transport  # type: ignore[attr-defined]
