@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from importlib.util import find_spec
 from pathlib import Path
 
 from transformers import AutoTokenizer
@@ -14,6 +15,11 @@ def to_tokenizer_json(source: Path, file: Path) -> None:
 
     Raises CheckpointError if it can't be read, or no fast tokenizer exists for it.
     """
+    if list(source.glob("*.model")) and find_spec("sentencepiece") is None:
+        raise CheckpointError(
+            f"{source}: its SentencePiece vocabulary needs sentencepiece to be read: "
+            "pip install 'precis-proxy[torch]'"
+        )
     try:
         tokenizer = AutoTokenizer.from_pretrained(
             str(source), trust_remote_code=False, local_files_only=True
