@@ -39,7 +39,7 @@ Protect = Literal[
 Role = Literal["system", "developer", "user", "assistant", "tool", "function"]
 Rate = Annotated[float, Field(gt=0, le=1)]
 
-ADD_UP = frozenset({"force_tokens", "force_patterns", "protect"})
+ADD_UP = frozenset({"force_tokens", "force_patterns", "force_context_ids", "protect"})
 """Lists of a policy that an overlay adds to and never shortens."""
 
 
@@ -57,6 +57,10 @@ class RateStep(Frozen):
 
     over: int = Field(ge=0)
     rate: Rate
+
+
+CONTEXT_RATE = 0.75
+"""Share of the contexts to keep if a policy only turns the filter on: llmlingua's, at rate 0.5."""
 
 
 def _compiles(pattern: str) -> str:
@@ -131,6 +135,11 @@ class Policy(Frozen):
     chunk_end_tokens: tuple[str, ...] = (".", "\n")
     token_to_word: Literal["mean", "first"] = "mean"
     budget: Literal["global", "window"] = "global"
+    use_context_level_filter: bool | None = None
+    """Whether whole documents or paragraphs go first; if not given, where one of these is."""
+    context_rate: Rate | None = None
+    target_context: int | None = Field(default=None, ge=1)
+    force_context_ids: tuple[Annotated[int, Field(ge=0)], ...] = ()
     protect: tuple[Protect, ...] = get_args(Protect)
     pays_over: PaysOver = 0
     """Shorter texts are not worth the time; a route's own value takes its place."""
@@ -211,6 +220,7 @@ class Policy(Frozen):
     @property
     def rules(self) -> Rules:
         """The part of the policy that the compressor needs."""
+        counted = self.target_context is not None
         return Rules(
             force_tokens=self.force_tokens,
             force_patterns=self.force_patterns,
@@ -220,7 +230,16 @@ class Policy(Frozen):
             token_to_word=self.token_to_word,
             threshold=self.threshold,
             budget=self.budget,
+            context_rate=self.context_rate if counted else self.context_rate or CONTEXT_RATE,
+            target_context=self.target_context,
         )
+
+    @property
+    def filters_contexts(self) -> bool:
+        """Whether whole contexts go before words do."""
+        if self.use_context_level_filter is None:
+            return self.context_rate is not None or self.target_context is not None
+        return self.use_context_level_filter
 
     def overlaid(self, patch: Policy) -> Policy:
         """This policy with the fields that ``patch`` sets; lists marked force/protect add up.

@@ -44,6 +44,16 @@ class Escape:
 
 
 @dataclass(frozen=True, slots=True)
+class Context:
+    """A span of a text that may go as a whole: a document, a paragraph."""
+
+    start: int
+    end: int
+    stays: bool = False
+    """Whether it must not: something in it has to be kept."""
+
+
+@dataclass(frozen=True, slots=True)
 class Passage:
     """One text of one message: the unit that is compressed, and what in it may be touched.
 
@@ -70,6 +80,8 @@ class Passage:
     escapes: tuple[Escape, ...] = ()
     documents: tuple[Span, ...] = ()
     """JSON documents of which strings may become shorter."""
+    contexts: tuple[Context, ...] = ()
+    """Spans that may go as a whole, and then with all marks in them; sorted, free of overlap."""
     key: bytes = field(default=b"", compare=False)
     """Hash of all that the passage was made from; empty if nothing is to be remembered of it."""
     sha256: str = field(default="", compare=False)
@@ -95,6 +107,10 @@ class Rules:
     """Keep words with P(keep) at or above this, whatever the rate would be."""
     budget: str = "global"
     """``global``: one budget over all windows; ``window``: the package's percentile in each."""
+    context_rate: float | None = None
+    """Share of the contexts to keep (theirs: ``context_level_rate``)."""
+    target_context: int | None = None
+    """Number of contexts to keep at most."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,9 +10,10 @@ from dataclasses import dataclass, field
 
 from proxy import __version__
 from proxy.api.parts import Visit
+from proxy.gate import contexts_gone, without_gone
 from proxy.ledger import Receipt
 from proxy.routing import Route
-from proxy.types import Compressed, Decision, Passage
+from proxy.types import Compressed, Decision, Mark, Passage
 
 _MANY = 500
 """Texts up to which writing their records takes less than changing threads is worth."""
@@ -134,14 +135,20 @@ def _record(passage: Passage, result: Compressed) -> Decision:
         sha256_before=passage.sha256 or _sha256(passage.text),
         sha256_after=_sha256(result.text),
         kept=() if result.reason else result.kept,
-        spans=_classes(passage),
+        spans=_classes(passage, result),
     )
 
 
-def _classes(passage: Passage) -> dict[str, dict[str, int]]:
-    """What was protected, by its class: how many spans of each kind, and their length."""
+def _classes(passage: Passage, result: Compressed) -> dict[str, dict[str, int]]:
+    """What was protected, by its class: how many spans of each kind, and their length.
+
+    ``context dropped`` counts the documents or paragraphs that went, with all that was in them.
+    """
+    gone = contexts_gone(passage, result)
+    whole = [Mark(context.start, context.end, "context dropped") for context in gone]
+    left = without_gone(passage, result)
     classes: dict[str, dict[str, int]] = {}
-    for kind, marks in (("intact", passage.intact), ("forced", passage.forced)):
+    for kind, marks in (("intact", left.intact), ("forced", left.forced), ("dropped", whole)):
         for mark in marks:
             found = classes.setdefault(mark.reason, {})
             found[kind] = found.get(kind, 0) + 1

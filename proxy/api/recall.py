@@ -79,8 +79,9 @@ class Recall:
             return replace(found, text=text, message=message, part=part)
         fresh = passage(text, role, policy, message=message, part=part)
         fresh = replace(fresh, key=key, sha256=digest.hexdigest())
-        marks = (fresh.intact, fresh.forced, fresh.dropped, fresh.regions, fresh.escapes)
-        self._passages.put(key, replace(fresh, text=""), _MARK * (3 + sum(map(len, marks))))
+        marks = len(fresh.intact) + len(fresh.forced) + len(fresh.dropped) + len(fresh.regions)
+        marks += len(fresh.escapes) + len(fresh.contexts)
+        self._passages.put(key, replace(fresh, text=""), _MARK * (3 + marks))
         return fresh
 
     def result(self, passage: Passage, policy: Policy, encoding: str) -> Compressed | None:

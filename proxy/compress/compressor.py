@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import os
 import time
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from functools import cached_property, partial
@@ -19,7 +19,7 @@ from proxy.compress.engine import open_scorer
 from proxy.compress.scorer import BatchScorer, Floats, Ints, Scorer
 from proxy.compress.windows import Window
 from proxy.tokens import DEFAULT_ENCODING, encoding
-from proxy.types import Compressed, Mark, Region, Rules
+from proxy.types import Compressed, Context, Mark, Region, Rules, Span
 
 
 class Compressor:
@@ -80,14 +80,18 @@ class Compressor:
         forced: Sequence[Mark] = (),
         dropped: Sequence[Mark] = (),
         regions: Sequence[Region] = (),
+        contexts: Sequence[Span] = (),
+        force_context_ids: Collection[int] = (),
         **rules: Any,
     ) -> Compressed:
         """``text`` with about ``rate`` of its tokens, or ``target_tokens`` of them.
 
         ``rate`` is in (0, 1] and counts tokens of ``encoding``, the upstream's; 1.0 gives the text
-        back. What the marks and regions mean is said at ``Passage``. ``rules`` are the fields of
-        ``Rules`` (``force_tokens=["."]``, ``threshold=0.4``). Raises ValueError for a rate or
-        target out of range.
+        back. What the marks and regions mean is said at ``Passage``. With ``context_rate`` or
+        ``target_context`` some of the ``contexts``, spans such as documents, go as a whole, but
+        for those whose places ``force_context_ids`` names. ``rules`` are the fields of ``Rules``
+        (``force_tokens=["."]``, ``threshold=0.4``). Raises ValueError for a rate or target out of
+        range.
         """
         if not 0 < rate <= 1:
             raise ValueError(
@@ -99,7 +103,8 @@ class Compressor:
             k: tuple(v) if isinstance(v, list) else v for k, v in rules.items()
         }
         marks = tuple(intact), tuple(forced), tuple(dropped)
-        job = Job(text, Rules(**lists), rate, target_tokens, *marks, tuple(regions))
+        parts = tuple(Context(*c, i in force_context_ids) for i, c in enumerate(contexts))
+        job = Job(text, Rules(**lists), rate, target_tokens, *marks, tuple(regions), contexts=parts)
         return self.run(job, encoding)
 
     def run(self, job: Job, encoding_name: str = DEFAULT_ENCODING) -> Compressed:

@@ -15,13 +15,14 @@ import numpy as np
 import numpy.typing as npt
 
 from proxy.compress import keep, language, levels, windows
+from proxy.compress.contexts import Filter, places
 from proxy.compress.tokenize import Tokenizer, Tokens, unpack
 from proxy.compress.windows import Window
 from proxy.compress.words import PUNCTUATION, Units, split
 from proxy.compress.zones import Zones
 from proxy.reading import Reading
 from proxy.tokens import Encoding
-from proxy.types import Compressed, Escape, Mark, Passage, Region, Rules, Span
+from proxy.types import Compressed, Context, Escape, Mark, Passage, Region, Rules, Span
 
 Ints = npt.NDArray[np.int64]
 Floats = npt.NDArray[np.float32]
@@ -44,6 +45,7 @@ class Job:
     escapes: tuple[Escape, ...] = ()
     tokens: int | None = None
     """Tokens of the text in the upstream's encoding, where they have been counted."""
+    contexts: tuple[Context, ...] = ()
 
     @classmethod
     def of(
@@ -66,6 +68,7 @@ class Job:
             passage.regions,
             passage.escapes,
             tokens,
+            passage.contexts,
         )
 
 
@@ -120,6 +123,8 @@ class Draft:
         for window in set(cuts) - set(readable):
             unreadable[draft._units_of(window)] = True
         draft = replace(draft, unreadable=unreadable)
+        if job.contexts:  # of which each is worth what all its words are
+            return replace(draft, windows=tuple(readable))
         # Where everything stays in any case, its scores would not matter.
         forced = draft.forced(reader.tokenizer)
         undecided = [window for window in readable if not forced[draft._units_of(window)].all()]
@@ -223,11 +228,14 @@ class Draft:
         if not len(self.units):
             return as_it_came(job, encoding, "empty")
         forced = self.forced(tokenizer)
-        if forced.all():
+        worth = self.word_scores(packed)
+        contexts = self._filter(worth)
+        forced |= contexts.best
+        if forced.all() and contexts.at_once.all():
             return as_it_came(job, encoding, self._why_all(forced))
         budget = keep.Budget.of(self.units, encoding, reading)
         before = self._before(budget)
-        kept = self._choose(self.word_scores(packed), forced, budget, before)
+        kept = self._choose(worth, forced, contexts, budget, before)
         if kept.all():
             return as_it_came(job, encoding, "no saving")
         spans = reading.spans(keep.spans_of(self.units, kept))
@@ -244,15 +252,30 @@ class Draft:
         same = budget.text == self.job.text
         return budget.tokens if same else budget.encoding.count(self.job.text)
 
-    def _choose(self, worth: Floats, forced: Bools, budget: keep.Budget, before: int) -> Bools:
-        """Which units stay, chosen zone by zone."""
+    def _filter(self, worth: Floats) -> Filter:
+        """The contexts' order; those stay that hold something the classifier can't read."""
+        of = places(self.units, self.reading, self.job.contexts)
+        unread = np.bincount(of[self.unreadable], minlength=len(self.job.contexts)) > 0
+        found = [
+            replace(context, stays=context.stays or bool(unread[index]))
+            for index, context in enumerate(self.job.contexts)
+        ]
+        return Filter.among(self.units, of, found, worth, self.job.rules)
+
+    def _choose(
+        self, worth: Floats, forced: Bools, contexts: Filter, budget: keep.Budget, before: int
+    ) -> Bools:
+        """Which units stay, chosen zone by zone; regions lie in contexts that stay."""
         job, zones, units = self.job, self.zones, self.units
         outside = units.intact | self.unreadable
         total = before if not job.dropped else budget.tokens
         targets = zones.targets(budget, outside, total, job.rate, job.target_tokens)
+        if job.target_tokens is None:
+            targets[-1] -= budget.tokens_of(outside & ~contexts.at_once)
         ready = self._without_budget(worth, forced, budget)
         kept = np.zeros(len(units), dtype=np.bool_)
-        for zone, order in enumerate(zones.split(keep.rank(units, worth, forced))):
+        ranked = contexts.rank(keep.rank(units, worth, forced))
+        for zone, order in enumerate(zones.split(ranked)):
             if not len(order):
                 continue
             where = zones.where(zone)
@@ -261,9 +284,12 @@ class Draft:
                 part.units, job.rules, forced[where], self.pinned[where], zones.stretch[where]
             )
             if ready is not None and zones.rates[zone] is None:
-                kept[where] |= final(ready[where] & (zones.of[where] == zone))
+                there = ready & contexts.at_once
+                kept[where] |= final(there[where] & (zones.of[where] == zone))
             else:
-                always = int(forced[order].sum())
+                if zone == len(targets) - 1:  # the rest, which may lie all over the text
+                    final = contexts.whole(forced, final)
+                always = int((forced & contexts.at_once)[order].sum())
                 kept[where] |= keep.choose(order - where.start, always, targets[zone], part, final)
         return kept
 

@@ -280,8 +280,8 @@ def _bridges(units: Units, left: Ints, right: Ints) -> Ints:
     start = np.where(bare | (at < 0), high, at)
     spans = np.stack([start, np.where(start < high, start + 1, high)], axis=1)
     for index in np.flatnonzero((kinds_left == INTACT) | (kinds_right == INTACT)).tolist():
-        block_right = kinds_right[index] == INTACT
-        spans[index] = _beside_block(units.text, int(low[index]), int(high[index]), block_right)
+        sides = kinds_left[index] == INTACT, kinds_right[index] == INTACT
+        spans[index] = _beside_block(units.text, int(low[index]), int(high[index]), sides)
     return spans
 
 
@@ -292,12 +292,15 @@ def _first_within(places: Ints, low: Ints, high: Ints) -> Ints:
     return np.where(found < high, found, -1)
 
 
-def _beside_block(text: str, start: int, end: int, block_right: bool) -> Span:
-    # The block keeps the white space that stood next to it, say the empty line before it.
+def _beside_block(text: str, start: int, end: int, sides: tuple[bool, bool]) -> Span:
+    # The block keeps the white space that stood next to it, say the empty line before it. Between
+    # two blocks one of them does: a line that ends a block of code must go on ending there.
+    left, right = sides
     gap = text[start:end]
-    if block_right:
-        return start + len(gap.rstrip()), end
-    return start, end - len(gap.lstrip())
+    after, before = end - len(gap.lstrip()), start + len(gap.rstrip())
+    if right and not (left and "\n" in text[start:after] and "\n" not in text[before:end]):
+        return before, end
+    return start, after
 
 
 def _merge(spans: Ints) -> tuple[Span, ...]:

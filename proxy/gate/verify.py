@@ -9,6 +9,7 @@ from dataclasses import replace
 from proxy.config_policy import Policy
 from proxy.gate import promises, shape
 from proxy.gate.case import Case, within
+from proxy.gate.gone import without_gone
 from proxy.tokens import Encoding
 from proxy.types import Compressed, Passage
 
@@ -22,13 +23,13 @@ def verify(
 
     The reason is ``gate: NAME`` of the check that failed, or ``no saving``.
     """
-    case = Case(passage, compressed, policy, encoding)
+    case = Case(without_gone(passage, compressed), compressed, policy, encoding)
     # A text that is its own original, as most are, can have lost nothing but its numbers.
     checks = CHECKS if compressed.text != passage.text else UNTOUCHED
     for name, check in checks:
         if not check(case):
             return original(passage, compressed, f"gate: {name}")
-    if compressed.reason or _pays(case):
+    if compressed.reason or _pays(replace(case, passage=passage)):
         return compressed
     return original(passage, compressed, "no saving")
 

@@ -12,6 +12,7 @@ from typing import Protocol
 
 from proxy.config_policy import Policy
 from proxy.messages.body import Chat
+from proxy.messages.contexts import with_contexts
 from proxy.messages.frozen import frozen
 from proxy.messages.spans import without
 from proxy.messages.survey import Survey, Tagged, survey
@@ -56,7 +57,7 @@ def passage(
     """
     tags = read_tags(text) if role in policy.obey_tags else Tags()
     found = _tagged(text, role, policy, tags) if tags.dropped else survey(text, role, policy)
-    return Passage(
+    result = Passage(
         message,
         part,
         role,
@@ -69,6 +70,7 @@ def passage(
         found.escapes,
         found.documents,
     )
+    return with_contexts(result, policy)
 
 
 def _tagged(text: str, role: str, policy: Policy, tags: Tags) -> Survey:

@@ -53,6 +53,19 @@ def receipt_of(client: TestClient, answer: httpx.Response) -> dict[str, Any]:
     return receipt
 
 
+def test_a_receipt_counts_the_contexts_that_went() -> None:
+    parts = [f"{word} number 7 of the words that nobody read to the end. " * 9 for word in "abcd"]
+    body = {"model": "echo", "messages": [{"role": "user", "content": "\n\n".join(parts)}]}
+    filtered = config(rate=0.3, question="none", target_context=1)
+    with TestClient(build(filtered, fake())) as client:
+        answer = client.post("/v1/chat/completions", json=body)
+        (message,) = receipt_of(client, answer)["messages"]
+    assert message["action"] == "compressed"
+    gone = message["spans"]["context dropped"]
+    assert gone["dropped"] in (1, 2, 3) and gone["characters"] > 100
+    assert message["spans"]["number"]["forced"] == 9 * (4 - gone["dropped"])
+
+
 def test_each_message_has_its_decision_hashes_mask_and_span_classes() -> None:
     with TestClient(build(config(), fake())) as client:
         answer = chat(client)

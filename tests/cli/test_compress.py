@@ -64,6 +64,23 @@ def test_a_policy_keeps_the_question_and_the_numbers() -> None:
     assert found["tokens_after"] < 0.75 * found["tokens_before"]
 
 
+def test_whole_documents_go_first_if_a_policy_says_so(tmp_path: Path) -> None:
+    file = tmp_path / "config.yaml"
+    file.write_text(
+        "policies: {docs: {min_tokens: 9, rate: 0.3, target_context: 1, force_context_ids: [2]}}"
+    )
+    documents = [
+        f"<document>{line * 3}</document>" for line in MEETING.read_text().split("\n\n")[1:5]
+    ]
+    text = "What was said about 7 panels?\n\n" + "\n".join(documents)
+    options = ("--config", str(file), "--policy", "docs", "--json", "-")
+    found = json.loads(run("compress", *options, stdin=text.encode()).stdout)
+    assert found["text"].startswith("What was said about 7 panels?")
+    assert found["text"].count("<document>") == found["text"].count("</document>") < 4
+    starts = [text.index(document) for document in documents]
+    assert any(s <= starts[2] < e for s, e in found["kept"])
+
+
 def test_a_policy_says_whether_tags_are_obeyed(tmp_path: Path) -> None:
     file = tmp_path / "config.yaml"
     file.write_text(

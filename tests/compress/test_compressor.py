@@ -174,3 +174,10 @@ def test_a_word_is_worth_the_mean_of_its_tokens_or_its_first() -> None:
 
 def test_a_threshold_that_no_word_reaches_leaves_the_best_one() -> None:
     assert liking("number").compress("the number of", threshold=0.99).text == "number"
+
+
+def test_between_two_blocks_the_line_end_of_the_first_stays() -> None:
+    text = "```\nx\n```\nthe of <b> and"
+    blocks = [Mark(0, 9, "code"), Mark(17, 20, "tag")]
+    result = fake().compress(text, 0.01, intact=blocks)
+    assert result.text.startswith("```\nx\n```\n<b>")

@@ -27,6 +27,8 @@ POLICIES = st.builds(
     drop_consecutive=st.booleans(),
     budget=st.just("global"),
     min_saving=st.just(0),
+    context_rate=st.sampled_from([None, None, 0.3, 0.7]),
+    force_context_ids=st.sampled_from([(), (0,), (1, 3)]),
 )
 
 
