@@ -31,6 +31,7 @@ Protect = Literal[
     "mail",
     "markdown",
     "tags",
+    "labels",
     "urls",
     "numbers",
     "negations",
@@ -232,6 +233,7 @@ class Policy(Frozen):
             budget=self.budget,
             context_rate=self.context_rate if counted else self.context_rate or CONTEXT_RATE,
             target_context=self.target_context,
+            keep_labels="labels" in self.protect,
         )
 
     @property

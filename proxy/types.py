@@ -111,6 +111,8 @@ class Rules:
     """Share of the contexts to keep (theirs: ``context_level_rate``)."""
     target_context: int | None = None
     """Number of contexts to keep at most."""
+    keep_labels: bool = False
+    """Whether the label that opens a line (``Ines:``) stays as long as a word under it does."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -17,6 +17,7 @@ import numpy.typing as npt
 from proxy.compress import keep, language, levels, windows
 from proxy.compress.contexts import Filter, places
 from proxy.compress.tokenize import Tokenizer, Tokens, unpack
+from proxy.compress.turns import Turns
 from proxy.compress.windows import Window
 from proxy.compress.words import PUNCTUATION, Units, split
 from proxy.compress.zones import Zones
@@ -90,6 +91,7 @@ class Draft:
     """What the classifier reads; offsets below are into its text."""
     units: Units
     zones: Zones
+    turns: Turns
     tokens: Tokens
     first: Ints
     """Index of the first token that overlaps each unit, shape ``(units,)``."""
@@ -117,7 +119,8 @@ class Draft:
         cuts = windows.cut(units, edges, limit, job.rules.chunk_end_tokens)
         zones = Zones.among(units, job.regions, reading)
         none = np.zeros(len(units), np.bool_)
-        draft = cls(job, reading, units, zones, tokens, first, past, (), none)
+        turns = Turns.among(units, job.rules.keep_labels)
+        draft = cls(job, reading, units, zones, turns, tokens, first, past, (), none)
         readable = draft._readable(cuts, reader)
         unreadable = draft.unreadable.copy()
         for window in set(cuts) - set(readable):
@@ -201,7 +204,8 @@ class Draft:
         forced = self.pinned | self.units.intact | self.unreadable | self._by_rules()
         forced |= self.zones.whole(self._rate)
         unseen = (self.past == self.first) | self.unknown(tokenizer)
-        return np.asarray(forced | (unseen & (self.units.kinds != PUNCTUATION)))
+        forced |= unseen & (self.units.kinds != PUNCTUATION)
+        return self.turns.with_what_stays(self.units, forced)
 
     @property
     def _rate(self) -> float:
@@ -230,7 +234,7 @@ class Draft:
         forced = self.forced(tokenizer)
         worth = self.word_scores(packed)
         contexts = self._filter(worth)
-        forced |= contexts.best
+        forced = self.turns.with_what_stays(self.units, forced | contexts.best)
         if forced.all() and contexts.at_once.all():
             return as_it_came(job, encoding, self._why_all(forced))
         budget = keep.Budget.of(self.units, encoding, reading)
@@ -274,7 +278,7 @@ class Draft:
             targets[-1] -= budget.tokens_of(outside & ~contexts.at_once)
         ready = self._without_budget(worth, forced, budget)
         kept = np.zeros(len(units), dtype=np.bool_)
-        ranked = contexts.rank(keep.rank(units, worth, forced))
+        ranked = contexts.rank(keep.rank(units, worth, forced, self.turns))
         for zone, order in enumerate(zones.split(ranked)):
             if not len(order):
                 continue
@@ -298,7 +302,7 @@ class Draft:
         rules = self.job.rules
         if rules.threshold is None and rules.budget != "window":
             return None
-        leant, _ = keep.lean(self.units, worth, forced)
+        leant, _ = keep.lean(self.units, worth, forced, self.turns)
         best = self.zones.most(leant)
         if rules.threshold is not None:
             # Never nothing: the best of each zone is there even where all are below the threshold.

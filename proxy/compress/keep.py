@@ -13,6 +13,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 import numpy.typing as npt
 
+from proxy.compress.turns import Turns
 from proxy.compress.words import CJK, INTACT, LINE, PUNCTUATION, WORD, Units
 from proxy.reading import Reading
 from proxy.tokens import Encoding
@@ -35,25 +36,31 @@ _MOST_MISSED = 0.05
 """Share by which the estimate may be wrong before it is not trusted even when corrected."""
 
 
-def rank(units: Units, scores: Floats, forced: Bools) -> Ints:
+def rank(units: Units, scores: Floats, forced: Bools, turns: Turns | None = None) -> Ints:
     """Indices of all units, the most worth keeping first: forced, then by score, then in order.
 
     Punctuation that leans on a word comes after that word, so that no mark is left alone.
     """
-    worth, leaning = lean(units, scores, forced)
+    worth, leaning = lean(units, scores, forced, turns)
     return np.lexsort((np.arange(len(units)), leaning, -worth))
 
 
-def lean(units: Units, scores: Floats, forced: Bools) -> tuple[Floats, Bools]:
+def lean(
+    units: Units, scores: Floats, forced: Bools, turns: Turns | None = None
+) -> tuple[Floats, Bools]:
     """What each unit is worth, and which units are marks that lean on a word.
 
-    A mark is worth no more than its word, a forced unit more than all others.
+    A mark is worth no more than its word, a forced unit more than all others, the label of one of
+    the ``turns`` as much as the best word of the turn.
     """
     worth: Floats = np.where(forced, np.float32(np.inf), scores)
     parent = _leans_on(units)
     leaning = (parent >= 0) & ~forced
     worth[leaning] = np.minimum(worth[leaning], worth[parent[leaning]])
-    return worth, leaning
+    if turns is None:
+        return worth, leaning
+    worth, labels = turns.worth(units, worth)
+    return worth, leaning & ~labels
 
 
 def _leans_on(units: Units) -> Ints:

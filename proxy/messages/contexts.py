@@ -13,6 +13,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 from proxy.config_policy import Policy
+from proxy.messages.sentences import trim
 from proxy.types import Context, Mark, Passage, Span
 
 _ELEMENT = re.compile(
@@ -55,7 +56,13 @@ def with_contexts(passage: Passage, policy: Policy) -> Passage:
         )
         for index, span in enumerate(spans)
     )
-    return replace(passage, contexts=found)
+    return replace(passage, forced=_trimmed(passage.text, passage.forced), contexts=found)
+
+
+def _trimmed(text: str, marks: Sequence[Mark]) -> tuple[Mark, ...]:
+    """The marks without white space at their ends, which goes where a neighbour does."""
+    spans = [(*trim(text, mark.start, mark.end), mark.reason) for mark in marks]
+    return tuple(Mark(start, end, reason) for start, end, reason in spans if start < end)
 
 
 def contexts(text: str) -> list[Span]:

@@ -36,6 +36,9 @@ STAYS = {
 }
 
 
+SAMPLED = (*STAYS, "meeting.txt")
+
+
 @cache
 def classifier() -> Compressor:
     return Compressor.load("builtin")
@@ -91,9 +94,9 @@ def readme_rows() -> list[tuple[str, str]]:
 
 def test_the_readme_shows_what_really_happens() -> None:
     rows = readme_rows()
-    assert len(rows) == 9
+    assert len(rows) == 10
     for before, after in rows:
-        (name,) = [n for n in STAYS if before in (SAMPLES / n).read_text(encoding="utf-8")]
+        (name,) = [n for n in SAMPLED if before in (SAMPLES / n).read_text(encoding="utf-8")]
         lines = compressed(name)[1].splitlines()
         (line,) = difflib.get_close_matches(after, lines, n=1, cutoff=0.5)
         if before == after:
