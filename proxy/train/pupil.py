@@ -49,7 +49,8 @@ def taught(
 def main(rows: Path, teacher: Path, out: Path, share: float = SHARE) -> None:
     """Writes the rows with new labels to ``out``; ``teacher`` is an exported classifier."""
     compressor = Compressor.load(str(teacher))
-    given = rows.read_text(encoding="utf-8").splitlines()
+    # Not splitlines: JSON strings may hold line separators of other kinds.
+    given = rows.read_text(encoding="utf-8").rstrip("\n").split("\n")
     unfinished = out.with_suffix(".tmp")
     with unfinished.open("w", encoding="utf-8") as lines:
         for row in taught(map(json.loads, track(given, "teaching")), compressor, share):

@@ -48,3 +48,15 @@ def test_a_stopped_run_leaves_no_half_file(tmp_path: Path, monkeypatch: pytest.M
     with pytest.raises(json.JSONDecodeError):
         pupil.main(rows, tmp_path, tmp_path / "out.jsonl")
     assert not (tmp_path / "out.jsonl").exists()
+
+
+def test_a_text_with_other_line_separators_is_one_row(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    rows = tmp_path / "rows.jsonl"
+    odd = row() | {"text": TEXT.replace("papers, she", "papers,\u2028she")}
+    rows.write_text(json.dumps(odd, ensure_ascii=False) + "\n", encoding="utf-8")
+    monkeypatch.setattr(Compressor, "load", lambda name: teacher())
+    pupil.main(rows, tmp_path, tmp_path / "out.jsonl")
+    (line,) = (tmp_path / "out.jsonl").read_text(encoding="utf-8").rstrip("\n").split("\n")
+    assert json.loads(line)["text"] == odd["text"]
