@@ -36,7 +36,7 @@ def test_different_scores_stay_different(scores: list[int]) -> None:
 def test_scores_come_back_nearly_as_they_were(seed: int, words: int) -> None:
     odds = np.random.default_rng(seed).normal(-0.8, 1.7, words)
     given, back = through((1 / (1 + np.exp(-odds))).tolist())
-    assert np.abs(given - back).mean() < 0.02
+    assert np.abs(given - back).mean() < 0.03
     assert np.abs(given - back).max() < 0.2
 
 

@@ -31,10 +31,11 @@ def test_one_line_tells_of_a_request(server: Served, upstream: Recorder) -> None
             "status": 200,
             "decision": "compressed",
             "whole": True,
-            "cache": "miss",
             "tokens_before": int(answer.headers["x-precis-tokens-before"]),
         }.items()
     )
+    # Other tests' texts begin alike, so some of its windows may be known to the server.
+    assert lines[0]["cache"] in ("miss", "partial")
     assert {"tokenize_ms", "score_ms", "select_ms", "overhead_ms"} <= lines[0].keys()
 
 

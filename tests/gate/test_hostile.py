@@ -20,8 +20,10 @@ from tests.gate.texts import TEXTS
 
 POLICY = Policy(min_saving=0, question="none")
 COUNT = encoding().count
-NEGATION = re.compile(
-    r"(?<!\w)(?:no|not|none|nor|never|neither|nobody|without)(?!\w|['’]\w)|n['’]t(?!\w)", re.I
+NEGATION = re.compile(  # beside an ideograph a word is a word, with or without a space
+    r"(?<![a-z0-9_])(?:no|not|none|nor|never|neither|nobody|without)(?![a-z0-9_]|['’]\w)"
+    r"|n['’]t(?![a-z0-9_])",
+    re.I,
 )
 FENCE = re.compile(r"(?m)^(?:```(?=[^`\n]*$)|~~~)")
 TAG = re.compile(r"</?[a-z]+>")
