@@ -8,8 +8,6 @@ from __future__ import annotations
 from fnmatch import fnmatchcase
 from pathlib import Path
 
-import httpx
-
 from proxy.errors import CheckpointError
 
 _WANTED = ("*.json", "*.txt", "*.model", "model*.onnx", "model.onnx[._]data", "*.safetensors")
@@ -23,24 +21,24 @@ def fetch(model: str) -> Path:
 
     Without a network, what was fetched before. Raises CheckpointError with a remedy.
     """
-    from huggingface_hub import HfApi, hf_hub_download  # heavy, and only for hub ids
-    from huggingface_hub.errors import GatedRepoError, HfHubHTTPError, RepositoryNotFoundError
+    from huggingface_hub import HfApi, errors, hf_hub_download  # heavy, and only for hub ids
 
     try:
         info = HfApi().model_info(model, timeout=_TIMEOUT)
         files = wanted([sibling.rfilename for sibling in info.siblings or ()])
         # Not by commit: only a branch's name lets the cache be found again without a network.
         paths = [Path(hf_hub_download(model, file, etag_timeout=_TIMEOUT)) for file in files]
-    except GatedRepoError as exc:
+    except errors.GatedRepoError as exc:
         raise CheckpointError(
             f"{model!r} is gated on the hub; ask for access on its page, then log in: hf auth login"
         ) from exc
-    except RepositoryNotFoundError as exc:
+    except errors.RepositoryNotFoundError as exc:
         raise CheckpointError(
             f"the hub has no model {model!r}, or it is private; check the name, or log in: "
             "hf auth login. A directory of that name does not exist here either"
         ) from exc
-    except (HfHubHTTPError, httpx.HTTPError, OSError, ValueError) as exc:
+    # The hub's package changes its HTTP client now and then; this name is the one in use.
+    except (errors.HTTPError, OSError, ValueError) as exc:  # type: ignore[attr-defined]
         return _fetched_before(model, exc)
     if not paths:
         raise CheckpointError(f"the hub's {model!r} has no configuration and no weights")

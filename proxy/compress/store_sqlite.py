@@ -13,6 +13,7 @@ from typing import TypeVar
 import structlog
 
 from proxy.compress.shared import StoreError
+from proxy.sqlite_files import write_ahead
 
 T = TypeVar("T")
 
@@ -20,11 +21,10 @@ log = structlog.get_logger("precis")
 
 _OURS = 0x50524553
 """SQLite's application_id of our files, so that nobody else's is taken for one."""
-_SCHEMA = """
+_TABLE = """
 CREATE TABLE IF NOT EXISTS scores (key BLOB PRIMARY KEY, used INTEGER NOT NULL, entry BLOB NOT NULL)
-WITHOUT ROWID;
-CREATE INDEX IF NOT EXISTS by_use ON scores (used);
-"""
+WITHOUT ROWID"""
+_INDEX = "CREATE INDEX IF NOT EXISTS by_use ON scores (used)"
 _TOGETHER = 500
 """Keys of one SELECT."""
 _HOUR = 3600
@@ -152,18 +152,26 @@ class SQLiteStore:
                 self._path, timeout=self._timeout, check_same_thread=False, cached_statements=16
             )
             self._opened.append(database)
-        owner = database.execute("PRAGMA application_id").fetchone()[0]
-        tables = database.execute("SELECT count(*) FROM sqlite_master").fetchone()[0]
-        if owner != _OURS and tables:
-            raise StoreError(
-                f"{self._path} is somebody else's database; give another compressor.cache.path"
-            )
-        if database.execute("PRAGMA journal_mode").fetchone()[0] != "wal":
-            database.execute("PRAGMA journal_mode = WAL")
+        if self._owner(database) != _OURS:
+            self._found(database)
+        write_ahead(database, self._timeout)
         database.execute("PRAGMA synchronous = NORMAL")  # a crash may lose the latest scores
-        if owner != _OURS:
-            database.executescript(f"{_SCHEMA} PRAGMA application_id = {_OURS};")
         return database
+
+    def _found(self, database: sqlite3.Connection) -> None:
+        """Make the empty file ours, as one of several processes that find it empty."""
+        with database:
+            database.execute("BEGIN IMMEDIATE")
+            tables = database.execute("SELECT count(*) FROM sqlite_master").fetchone()[0]
+            if tables and self._owner(database) != _OURS:
+                raise StoreError(
+                    f"{self._path} is somebody else's database; give another compressor.cache.path"
+                )
+            for statement in (_TABLE, _INDEX, f"PRAGMA application_id = {_OURS}"):
+                database.execute(statement)
+
+    def _owner(self, database: sqlite3.Connection) -> int:
+        return int(database.execute("PRAGMA application_id").fetchone()[0])
 
     def _set_aside(self) -> None:
         """Make room for a new file where this one can't be read."""

@@ -20,6 +20,7 @@ import structlog
 
 from proxy.errors import ConfigError, PrecisError
 from proxy.ledger.receipts import Receipt, not_found
+from proxy.sqlite_files import write_ahead
 
 log = structlog.get_logger("precis")
 
@@ -186,7 +187,7 @@ def _create(path: Path) -> None:
                 raise ConfigError(
                     [f"ledger.path: {path} is of another version of Precis; give another file"]
                 )
-            db.execute("PRAGMA journal_mode = WAL")
+            write_ahead(db, _BUSY_S)
             db.executescript(_SCHEMA)
             db.execute(f"PRAGMA user_version = {_VERSION}")
     except (OSError, sqlite3.Error) as exc:

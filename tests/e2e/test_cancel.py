@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import random
 import socket
 from typing import Any
 
@@ -61,7 +62,9 @@ def request(body: dict[str, Any], path: str = "/v1/chat/completions") -> bytes:
 def test_a_client_that_leaves_while_its_prompt_is_compressed_frees_the_queue(
     server: Served, upstream: Recorder
 ) -> None:
-    text = "\n\n".join([MEETING] * 120)
+    words = MEETING.split()
+    shuffled = (random.Random(i).sample(words, len(words)) for i in range(120))  # nothing repeats
+    text = "\n\n".join(map(" ".join, shuffled))
     body = {"model": "m", "messages": [{"role": "user", "content": text}]}
     with socket.create_connection(("127.0.0.1", server.port)) as client:
         client.sendall(request(body))
