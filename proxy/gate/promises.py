@@ -14,11 +14,15 @@ from proxy.types import Span
 
 _DIGITS = re.compile(r"\d+")
 _NUMBER = re.compile(r"\d+(?:[.,:]\d+)*")
+_W = r"[^\W\u3040-\u30ff\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff]"
+"""Goes on with a word: beside an ideograph or kana one ends, with or without a space."""
 _NEGATIONS = (  # each starts with a literal or a set of letters, for which the engine skips ahead
-    re.compile(r"[nN](?<!\w[nN])(?i:o(?:t(?:hing)?|ne|r|body|where)?|ever|either)(?!\w|['’ʼ]\w)"),
-    re.compile(r"[wW](?<!\w[wW])(?i:ithout)(?!\w)"),
+    re.compile(
+        rf"[nN](?<!{_W}[nN])(?i:o(?:t(?:hing)?|ne|r|body|where)?|ever|either)(?!{_W}|['’ʼ]\w)"
+    ),
+    re.compile(rf"[wW](?<!{_W}[wW])(?i:ithout)(?!{_W})"),
 )
-_SHORT = re.compile(r"['’ʼ][tT](?<=[nN].[tT])(?!\w|['’ʼ]\w)")  # with the n before it
+_SHORT = re.compile(rf"['’ʼ][tT](?<=[nN].[tT])(?!{_W}|['’ʼ]\w)")  # with the n before it
 _TAG = re.compile(r"</?[A-Za-z][\w:.-]{0,40}(?:\s[^<>\"'\n]{0,150})?>")
 _BARE_TAG = re.compile(r"</?[A-Za-z][\w:.-]{0,40}>")
 

@@ -17,7 +17,7 @@ import numpy.typing as npt
 from proxy.gate.case import Case
 from proxy.types import Span
 
-_FENCE = re.compile(r"\n[ \t>]{0,16}(?P<fence>`{3,}|~{3,})(?P<info>[^\n]*)")
+_FENCE = re.compile(r"\n(?P<margin>[ \t>]{0,16})(?P<fence>`{3,}|~{3,})(?P<info>[^\n]*)")
 _ASCII_WORDS = np.array([chr(code).isalnum() for code in range(128)])
 _ALONE = re.compile(  # ideographs, kana, and signs that count as letters, such as those in circles
     "[\u2190-\u2bff\u3005-\u3007\u3040-\u30ff\u3105-\u312f\u31a0-\u31ff\u3200-\u33ff\u3400-\u4dbf"
@@ -114,7 +114,7 @@ def _object(line: str) -> Any:
 
 
 def _fences(text: str) -> tuple[list[str], bool]:
-    """What opens each block, without white space around, and whether the last one is open."""
+    """What opens each block, with its quotation marks, and whether the last one is open."""
     found: list[str] = []
     opened = ""
     if "```" not in text and "~~~" not in text:
@@ -126,7 +126,7 @@ def _fences(text: str) -> tuple[list[str], bool]:
             opened = "" if closes else opened
         elif fence[0] == "~" or "`" not in info:
             opened = fence
-            found.append(fence + info)
+            found.append(">" * match["margin"].count(">") + fence + info)
     return found, bool(opened)
 
 

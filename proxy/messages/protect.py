@@ -35,15 +35,20 @@ _NEGATIONS = frozenset(
 Left out: "few", "little", "lack", "fail", "refuse" (content words, which the classifier weighs),
 "instead", "rather", "but", "only" (they do not negate), prefixes ("un-", "non-": parts of words).
 """
+_LETTER = r"[^\W\u3040-\u30ff\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff]"
+"""Of a word that goes on: beside an ideograph or kana a word ends, with or without a space."""
 _NEGATION_ENDS = (  # each of the words ends in a match of one of these, which are quick to find
     re.compile(
-        r"[nN](?:(?i:o(?:t(?:hing)?|ne|r|body|where)?|ever|either|less)|['’ʼ]?[tT])(?!\w|['’ʼ]\w)"
+        r"[nN](?:(?i:o(?:t(?:hing)?|ne|r|body|where)?|ever|either|less)|['’ʼ]?[tT])"
+        rf"(?!{_LETTER}|['’ʼ]\w)"
     ),
-    *(re.compile(end + r"(?!\w)") for end in ("ithout", "xcept", "xcepting", "ardly", "arely")),
-    *(re.compile(end + r"(?!\w)") for end in ("carcely", "eldom", "ITHOUT", "XCEPT")),
+    *(re.compile(rf"{end}(?!{_LETTER})") for end in ("ithout", "xcept", "xcepting", "ardly")),
+    *(re.compile(rf"{end}(?!{_LETTER})") for end in ("arely", "carcely", "eldom")),
+    *(re.compile(rf"{end}(?!{_LETTER})") for end in ("ITHOUT", "XCEPT")),
 )
 _STRAIGHT = str.maketrans("’ʼ", "''")
 _LONGEST_START = 8
+_STARTS = re.compile(_LETTER).match
 _QUOTE = re.compile(  # each branch starts with a literal, for which the engine skips ahead
     rf"""
       "(?<![\w"]")(?=[^\s"])(?:[^"\n]|\n(?!\s)){{1,{MAX_QUOTE}}}+(?<!\s)"(?!\w)
@@ -64,7 +69,8 @@ def negations(text: str) -> Iterator[Span]:
     for pattern in _NEGATION_ENDS:
         for match in pattern.finditer(text):
             start = match.start()
-            while start > match.start() - _LONGEST_START and text[start - 1 : start].isalpha():
+            longest = max(0, start - _LONGEST_START)
+            while start > longest and _STARTS(text, start - 1, start) and text[start - 1].isalpha():
                 start -= 1
             word = text[start : match.end()].lower().translate(_STRAIGHT)
             if word in _NEGATIONS or word.endswith("n't"):  # mayn't, y'all'ren't

@@ -20,12 +20,13 @@ from tests.gate.texts import TEXTS
 
 POLICY = Policy(min_saving=0, question="none")
 COUNT = encoding().count
-NEGATION = re.compile(  # beside an ideograph a word is a word, with or without a space
-    r"(?<![a-z0-9_])(?:no|not|none|nor|never|neither|nobody|without)(?![a-z0-9_]|['’]\w)"
+NEGATION = re.compile(  # beside an ideograph or a quotation a word is a word, without a space too
+    r"(?<![a-z0-9_])(?:no|not|none|nor|never|neither|nobody|without)"
+    r"(?![a-z0-9_]|['’]\w+(?!\w|['’]))"
     r"|n['’]t(?![a-z0-9_])",
     re.I,
 )
-FENCE = re.compile(r"(?m)^(?:```(?=[^`\n]*$)|~~~)")
+FENCE = re.compile(r"(?m)^ {0,3}(```(?=[^`\n]*$)|~~~)")
 TAG = re.compile(r"</?[a-z]+>")
 
 

@@ -70,6 +70,11 @@ def test_words_that_hold_a_negation_are_none() -> None:
     )
 
 
+def test_negations_beside_ideographs_are_words() -> None:
+    text = "中文without文 isn't中 也not也 nota中"
+    assert found(text, "negations") == ["without", "isn't", "not"]
+
+
 def test_negation_cut_off_its_verb_is_found() -> None:
     assert found("they do n't say , and that 's all", "negations") == ["n't"]
 
