@@ -93,8 +93,7 @@ class Keeper:
         known = {name: rows[name] for name in self._routes.keys() & rows.keys()}
         states = {n: row.state for n, row in known.items() if row.policy == self._routes[n].policy}
         for name, state in states.items():
-            if name in self._states and self._states[name].changes < state.changes:
-                log.info("guard follows", route=name, level=state.level)  # another, or a reset
+            self._follow(name, state)
         self._states = states
 
     def reserve(self, settings: RouteSettings, usd: float | None) -> bool:
@@ -154,8 +153,15 @@ class Keeper:
         except sqlite3.Error as exc:
             log.warning("guard not written", route=name, error=str(exc))
             return None
+        before = _of(route, before)
+        self._follow(name, before.state)
         self._states = {**self._states, name: after.state}
-        return _of(route, before), after
+        return before, after
+
+    def _follow(self, name: str, state: State) -> None:
+        """Tell of a change that another worker decided, or of a reset."""
+        if name in self._states and self._states[name].changes < state.changes:
+            log.info("guard follows", route=name, level=state.level)
 
 
 def _of(route: Guarded, row: Row) -> Row:

@@ -121,7 +121,9 @@ def _judged(rule: Rule, state: State, now: float) -> State:
 
 
 def _moved(state: State, level: int, now: float) -> State:
-    return State(level=level, before=state.level, since=now + LEAD_S, changes=state.changes + 1)
+    # From the level that holds now: one that was decided just before has not taken effect yet.
+    before, _ = state.at(now)
+    return State(level=level, before=before, since=now + LEAD_S, changes=state.changes + 1)
 
 
 def reset(state: State, now: float) -> State:

@@ -113,6 +113,13 @@ def test_a_reset_forgets_all_but_the_number_of_changes() -> None:
     assert (again.level, again.before, again.changes, again.samples) == (0, 1, 2, 0)
 
 
+def test_a_reset_keeps_a_change_that_has_not_taken_effect_from_ever_doing_so() -> None:
+    state = watch(RULE, [0.2] * 10)  # decided at 600
+    again = reset(state, now=601)
+    for now in (601, state.since, again.since - 1e-6, again.since, 1e9):
+        assert again.at(now)[0] == 0
+
+
 steps = st.lists(
     st.tuples(st.floats(0, 1), st.floats(-500, 3000), st.integers(0, 1)), min_size=1, max_size=400
 )
