@@ -7,9 +7,13 @@ choices the first counts.
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
+
+# No other separators: words of the answer may hold those as they are.
+_LINE_END = re.compile(r"\r\n|\n|\r")
 
 Json = Mapping[str, Any]
 Call = tuple[str, str]
@@ -64,7 +68,7 @@ def _of_items(items: list[Json]) -> Said:
 
 
 def _events(text: str) -> Iterator[Json]:
-    for line in text.splitlines():
+    for line in _LINE_END.split(text):
         data = line.removeprefix("data:").strip() if line.startswith("data:") else ""
         if data and data != "[DONE]":
             yield json.loads(data)

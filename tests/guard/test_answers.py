@@ -30,6 +30,15 @@ def test_the_text_is_read(path: str, stream: bool) -> None:
     assert said == Said("Häuser cost 12 €.\nAll of them.")
 
 
+@pytest.mark.parametrize("path", PATHS)
+def test_a_stream_is_cut_at_its_own_line_ends_alone(path: str) -> None:
+    """JSON's strings may hold separators that end lines elsewhere, as they are."""
+    words = "One\u2028two\u2029three\u0085four"
+    lines = answer(path, True, content="here").decode().replace("here", words)
+    for end in ("\n", "\r\n", "\r"):
+        assert read(lines.replace("\n", end).encode()) == Said(words)
+
+
 @pytest.mark.parametrize("path", [p for p in PATHS if p != "/completions"])
 def test_calls_of_tools_are_read_the_same_whole_and_streamed(path: str) -> None:
     whole, streamed = (read(answer(path, stream, tool_calls=TOOLS)) for stream in (False, True))
