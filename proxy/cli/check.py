@@ -14,6 +14,7 @@ from rich.padding import Padding
 from rich.table import Table
 from rich.text import Text
 
+from proxy.cli import guard_words
 from proxy.config import Config
 from proxy.config_compressor import CacheSettings, Calibration
 from proxy.config_file import Loaded, load
@@ -54,12 +55,16 @@ def complain(problems: Iterable[str]) -> None:
 def report(loaded: Loaded, file: Path, console: Console) -> None:
     """Print what a good configuration means: models, policies, routes, tenants, warnings."""
     config = loaded.config
-    for title, table in (
-        ("Models", _models(config)),
-        ("Policies", _policies(config)),
-        ("Routes, the first match wins", _routes(config)),
-        ("Tenants", _tenants(config)),
-    ):
+    tables = {
+        "Models": _models(config),
+        "Policies": _policies(config),
+        "Routes, the first match wins": _routes(config),
+        "Quality guard": _guards(config),
+        "Tenants": _tenants(config),
+    }
+    for title, table in tables.items():
+        if not table.row_count and title == "Quality guard":  # none is the rule
+            continue
         console.print(Text(title, style="bold"))
         console.print(Padding(table, (0, 0, 1, 2)))
     console.print(Text.assemble(("Calibration", "bold"), f"  {_calibration(config.calibration)}"))
@@ -160,7 +165,7 @@ def _policies(config: Config) -> Table:
 def _beside(
     titles: list[Text], facts: list[tuple[str, str]]
 ) -> Iterator[tuple[Text, tuple[str, str]]]:
-    # A policy always has the facts "keeps" and "of", so no title is left over.
+    # There are always more facts than titles, so none is left over.
     yield from zip([*titles, *(Text() for _ in facts[len(titles) :])], facts, strict=True)
 
 
@@ -245,6 +250,15 @@ def _routes(config: Config) -> Table:
         size = f"{pays:,} tokens" if isinstance(pays, int) else pays or ""
         table.add_row(str(index), match.model, match.tenant, entry.policy, _mode(entry.mode), size)
     table.add_row("", Text("anything else", style=_OFF), "", Text("sent on untouched", style=_OFF))
+    return table
+
+
+def _guards(config: Config) -> Table:
+    table = _table("route", "", "as it resolves")
+    for entry in config.routes:
+        facts = guard_words.facts(entry.guard) if entry.guard else []
+        for title, (label, words) in _beside([Text(entry.name)] if facts else [], facts):
+            table.add_row(title, Text(label, style=_OFF), words)
     return table
 
 

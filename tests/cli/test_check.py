@@ -76,6 +76,29 @@ def test_what_becomes_of_json_and_tags_is_told(tmp_path: Path) -> None:
     assert "tags of user" in out
 
 
+def test_the_quality_guard_is_told_of_each_route_that_has_one(file: Path) -> None:
+    assert "Quality guard" not in run(file)[1]
+    judged = "{sample: 2.5%, floor: 0.7, compare: judge, judge: mine, cooldown_s: 90, step: 0.05, "
+    judged += "budget: {calls_per_hour: 1200, usd_per_day: 2.5}}"
+    text = GOOD.replace("policy: rag}", "policy: rag, guard: {}}")
+    file.write_text(text.replace("policy: default}", f"policy: default, guard: {judged}}}"))
+    code, out, _ = run(file, 120)
+    assert code == 0
+    told = " ".join(out.split())
+    for words in (
+        "g* -> rag compares 1 % of the compressed requests, by f1",
+        "floor 0.8; the rate sinks again from 0.85 on",
+        "raises by 0.1 a step, up to 0.9",
+        "at most once in 20 comparisons and 6 h",
+        "spends up to 60 calls an hour",
+        "m* -> default compares 2.5 % of the compressed requests, by the judge mine",
+        "raises by 0.05 a step",
+        "once in 20 comparisons and 90 s",
+        "up to 1,200 calls an hour and $2.50 a day",
+    ):
+        assert words in told
+
+
 def test_no_key_is_shown(file: Path) -> None:
     code, out, err = run(file)
     assert code == 0
