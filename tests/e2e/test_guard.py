@@ -3,16 +3,14 @@
 from __future__ import annotations
 
 import json
-import os
-import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-import httpx
 import pytest
 
-from tests.e2e.serving import COMMAND, ROOT, Served, serving, until
+from tests.e2e.guarding import ask, compared, entry, guard
+from tests.e2e.serving import Served, serving, until
 from tests.e2e.texts import MEETING
 from tests.servers.recorder import Recorded, Recorder, Reply
 
@@ -20,7 +18,6 @@ ORIGINAL = "Hall C lost its cooling and the loss was forty-seven thousand dollar
 OTHER = "Nobody knows."
 SEES = json.dumps(MEETING)[1:-1].encode()
 GUARD = {"sample": "100%", "min_samples": 3, "cooldown_s": 0, "step": 0.2, "ceiling": 0.7}
-PRICES = {"input_cost_per_token": 1e-6, "output_cost_per_token": 2e-6}
 
 
 def says(request: Recorded) -> Reply:
@@ -37,11 +34,6 @@ def upstream() -> Iterator[Recorder]:
     with Recorder() as running:
         running.usual = says
         yield running
-
-
-def entry(name: str, upstream: Recorder) -> dict[str, Any]:
-    params = {"model": f"openai/{name}", "api_base": upstream.url, "api_key": f"sk-{name}"}
-    return {"model_name": name, "litellm_params": params, "model_info": PRICES}
 
 
 NAMES = ("falls", "steady", "judged", "judge", "poor", "unseen")
@@ -75,34 +67,6 @@ def server(config: dict[str, Any], tmp_path_factory: pytest.TempPathFactory) -> 
         yield served
 
 
-def ask(server: Served, model: str, *, stream: bool = False, **more: Any) -> dict[str, Any]:
-    """A question by the real client; its receipt."""
-    messages: Any = [{"role": "user", "content": MEETING}]
-    with server.client() as client:
-        chat = client.chat.completions.with_raw_response
-        answer: Any = chat.create(model=model, messages=messages, stream=stream, **more)
-        if stream:
-            assert "".join(c.choices[0].delta.content or "" for c in answer.parse() if c.choices)
-    return {"id": answer.headers["x-precis-request-id"], **receipt(server, answer.headers)}
-
-
-def receipt(server: Served, headers: Any) -> dict[str, Any]:
-    found: dict[str, Any] = httpx.get(
-        f"{server.url}/receipts/{headers['x-precis-request-id']}", verify=False
-    ).json()
-    return found
-
-
-def compared(server: Served, asked: dict[str, Any]) -> dict[str, Any]:
-    def look() -> dict[str, Any] | None:
-        found = receipt(server, {"x-precis-request-id": asked["id"]})
-        return found if found["comparison"] else None
-
-    found = until(look)
-    assert found is not None
-    return found
-
-
 def test_answers_that_differ_raise_the_rate_and_a_reset_takes_it_back(
     server: Served, upstream: Recorder, config: dict[str, Any]
 ) -> None:
@@ -130,20 +94,6 @@ def test_answers_that_differ_raise_the_rate_and_a_reset_takes_it_back(
     assert "falls -> default" in shown and "60 %" in shown
     guard(server, "reset", "falls -> default")
     until(lambda: not ask(server, "falls")["raised"])
-
-
-def guard(server: Served, *words: str) -> str:
-    """``precis guard`` beside the running server."""
-    command = [*COMMAND, "guard", *words, "--config", str(server.log.parent / "config.yaml")]
-    done = subprocess.run(
-        command, cwd=ROOT, capture_output=True, text=True, env=environ(server), check=False
-    )
-    assert done.returncode == 0, done.stderr
-    return done.stdout
-
-
-def environ(server: Served) -> dict[str, str]:
-    return {**os.environ, "XDG_CACHE_HOME": str(server.log.parent), "COLUMNS": "200"}
 
 
 def test_a_comparison_is_paid_out_of_what_was_saved(server: Served, upstream: Recorder) -> None:

@@ -54,6 +54,41 @@ def test_in_shadow_the_provider_counted_the_original() -> None:
     assert savings(short, Usage(1800, 1536, 5), PRICE, shadow=True).net_tokens == 900 - 1536
 
 
+def test_a_prefix_that_a_change_of_the_rate_broke_is_taken_off() -> None:
+    """Its 2,500 tokens would have come from the cache; they were paid in full once more."""
+    usage = Usage(4000, 0, 5)
+    found = savings(CONVERSATION, usage, PRICE, broken=True)
+    assert (found.gross_tokens, found.net_tokens) == (3500, 1000)
+    assert found.gross_usd == pytest.approx(3500e-6)
+    assert found.net_usd == pytest.approx(3500e-6 - 2500 * (1e-6 - 1e-7))
+    assert savings(CONVERSATION, usage, PRICE).net_tokens == 3500
+
+
+def test_what_the_cache_still_had_of_a_broken_prefix_is_no_loss() -> None:
+    whole = savings(CONVERSATION, Usage(4000, 2432, 5), PRICE)  # to within a block
+    assert savings(CONVERSATION, Usage(4000, 2432, 5), PRICE, broken=True) == whole
+    half = savings(CONVERSATION, Usage(4000, 1280, 5), PRICE, broken=True)
+    assert half.net_tokens == 3500 - 1280 - (2500 - 1280)
+
+
+def test_without_a_prefix_in_a_cache_a_change_costs_nothing() -> None:
+    first_turn = [done(4000, 2000)]
+    small = [done(900, 500), done(500, 500, "assistant"), done(3000, 1500)]
+    for turns, usage in (
+        (first_turn, Usage(2000, 0, 5)),
+        (small, Usage(2500, 0, 5)),  # 1,000 tokens are cached nowhere
+        (CONVERSATION, Usage(4000, None, 5)),  # a provider that tells of no cache
+        (CONVERSATION, None),
+    ):
+        assert savings(turns, usage, PRICE, broken=True) == savings(turns, usage, PRICE)
+
+
+def test_in_shadow_no_rate_changes_anything() -> None:
+    usage = Usage(7500, 0, 5)
+    found = savings(CONVERSATION, usage, PRICE, shadow=True, broken=True)
+    assert found == savings(CONVERSATION, usage, PRICE, shadow=True)
+
+
 def test_without_a_price_tokens_are_counted_alone() -> None:
     found = savings(CONVERSATION, Usage(4000, 2500, 5), None)
     assert (found.net_tokens, found.gross_usd, found.net_usd) == (1500, None, None)
