@@ -14,6 +14,7 @@ from proxy.config_policy import Policy
 from proxy.messages.blocks import blocks
 from proxy.messages.fences import fence_lines, other_runs
 from proxy.messages.json_strings import JsonString, long_strings
+from proxy.messages.loose_code import loose_code
 from proxy.messages.protect import protected
 from proxy.messages.question import question_marks
 from proxy.messages.sentences import trim
@@ -116,7 +117,8 @@ class _Ground:
         if not all_json:
             others = [name for name in policy.protect if name != "json"]
             lines = () if "code" in policy.protect else fence_lines(text)
-            whole = disjoint([*json, *blocks(text, others), *lines])
+            loose = _code(text, json) if "code" in policy.protect else ()
+            whole = disjoint([*json, *blocks(text, others), *loose, *lines])
         uncut = set(whole)
         documents = tuple((mark.start, mark.end) for mark in json if mark in uncut)
         strings = tuple(long_strings(text, documents, policy, asks=asks))
@@ -146,6 +148,15 @@ class _Ground:
             spans = disjoint([*_short_spans(self.text, classes), *other_runs(self.text)])
             found += without(spans, insides)
         return disjoint(found)
+
+
+def _code(text: str, json: Sequence[Mark]) -> tuple[Mark, ...]:
+    """Code without any mark around it; JSON that has its lines to itself has rules of its own."""
+    found = [Mark(start, end, "code") for start, end in loose_code(text)]
+    if not found:
+        return ()
+    alone = [m for m in json if not text[text.rfind("\n", 0, m.start) + 1 : m.start].strip()]
+    return without(found, alone)
 
 
 def _short_spans(text: str, classes: Collection[str]) -> tuple[Mark, ...]:
