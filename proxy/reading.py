@@ -13,6 +13,7 @@ from functools import cached_property
 import numpy as np
 import numpy.typing as npt
 
+from proxy.spans import Spans, edges_of
 from proxy.types import Escape, Mark, Span
 
 Ints = npt.NDArray[np.int64]
@@ -59,7 +60,7 @@ class Reading:
         return self.source if self.plain else self.written(self.rest)
 
     @property
-    def rest(self) -> tuple[Span, ...]:
+    def rest(self) -> Spans:
         """Spans of the source that are read."""
         return self.spans([(0, len(self.text))] if self.text else [])
 
@@ -79,7 +80,7 @@ class Reading:
         """Spans of the source as spans of ``text``; those of which nothing is read are left out."""
         if self.plain or not spans:
             return list(spans)
-        edges = np.array(spans, dtype=np.int64)
+        edges = edges_of(spans)
         low = np.searchsorted(self.ends, edges[:, 0], side="right").tolist()
         high = np.searchsorted(self.starts, edges[:, 1], side="left").tolist()
         return [(s, e) for s, e in zip(low, high, strict=True) if s < e]
@@ -88,23 +89,23 @@ class Reading:
         """Spans of ``text`` (not empty) as spans of the source, with what is dropped in them."""
         if self.plain or not spans:
             return list(spans)
-        edges = np.array(spans, dtype=np.int64)
+        edges = edges_of(spans)
         starts, ends = self.starts[edges[:, 0]], self.ends[edges[:, 1] - 1]
         return list(zip(starts.tolist(), ends.tolist(), strict=True))
 
-    def spans(self, spans: Sequence[Span]) -> tuple[Span, ...]:
+    def spans(self, spans: Sequence[Span]) -> Spans:
         """Spans of ``text`` (sorted, apart, not empty) as spans of the source that are read."""
         if self.plain or not len(spans):
-            return tuple(spans)
-        edges = np.array(spans, dtype=np.int64)
+            return Spans.of(spans)
+        edges = edges_of(spans)
         inside = self._breaks[_strictly_within(self._breaks, edges)]
         starts = self.starts[np.sort(np.concatenate([edges[:, 0], inside]))]
         ends = self.ends[np.sort(np.concatenate([edges[:, 1], inside])) - 1]
-        return tuple(zip(starts.tolist(), ends.tolist(), strict=True))
+        return Spans(np.stack([starts, ends], axis=1).ravel().astype(np.uint32))
 
-    def written(self, spans: Sequence[Span]) -> str:
+    def written(self, spans: Spans) -> str:
         """The text of spans of the source."""
-        return "".join([self.source[s:e] for s, e in spans])
+        return spans.cut(self.source)
 
 
 def _strictly_within(points: Ints, edges: Ints) -> npt.NDArray[np.bool_]:

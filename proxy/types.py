@@ -5,11 +5,22 @@ All offsets are in characters (Unicode code points) of the original text.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
-Span = tuple[int, int]
-"""``[start, end)`` in characters."""
+from proxy.spans import Span
+
+__all__ = [
+    "Compressed",
+    "Context",
+    "Decision",
+    "Escape",
+    "Mark",
+    "Passage",
+    "Region",
+    "Rules",
+    "Span",
+]
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,7 +131,7 @@ class Compressed:
     """A text after compression: ``text`` is the concatenation of the input's ``kept`` spans."""
 
     text: str = field(repr=False)
-    kept: tuple[Span, ...]
+    kept: Sequence[Span]
     tokens_before: int
     tokens_after: int
     reason: str
@@ -154,7 +165,7 @@ class Decision:
     """Of the text in UTF-8, 64 hex digits."""
     sha256_after: str
     """Of the text as it would be sent; in shadow mode the original goes out all the same."""
-    kept: tuple[Span, ...]
+    kept: Sequence[Span]
     """The mask: what of the text stays. Empty for an unchanged text, of which all stays."""
     spans: Mapping[str, Mapping[str, int]] = field(default_factory=dict)
     """What was protected, by its class: ``{"number": {"forced": 3, "characters": 12}}``.

@@ -10,7 +10,7 @@ import pytest
 
 PACKAGE = Path(__file__).parent.parent / "proxy"
 LAYERS = (
-    "__version__ errors types reading sqlite_files tokens prices json_path "
+    "__version__ errors spans types reading sqlite_files tokens prices json_path "
     "config config_frozen config_policy config_routes config_server config_tenants "
     "config_upstreams config_compressor "
     "config_checks config_file config_words config_yaml config_edit",

@@ -5,13 +5,13 @@ from __future__ import annotations
 import asyncio
 from dataclasses import asdict
 
-import msgspec
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 
 from proxy.api.parts import Parts, visit
 from proxy.api.recall import state_of
 from proxy.errors import Unauthorized
+from proxy.ledger.receipts import encode
 from proxy.tenants.keys import fits
 
 
@@ -52,4 +52,4 @@ async def receipt(request: Request) -> Response:
     now = visit(request)
     found = await now.parts.receipts.get(request.path_params["id"], now.tenant_name)
     body = {"object": "precis.receipt", **asdict(found), "tokens_saved": found.saved}
-    return Response(msgspec.json.encode(body), media_type="application/json")
+    return Response(encode(body), media_type="application/json")

@@ -32,6 +32,7 @@ from proxy.config_tenants import Allow, Tenant, TenantSettings
 from proxy.config_upstreams import LiteLLMParams, ModelEntry, ModelInfo
 from proxy.errors import BadRequest, CheckpointError, ConfigError, PrecisError
 from proxy.ledger import Receipt
+from proxy.ledger.receipts import decode
 from proxy.ledger.replay import Check, Key, by_mask, by_recomputation
 from proxy.messages.any_shape import parse_as, shape_of
 from proxy.messages.body import Chat
@@ -93,7 +94,7 @@ class _Again:
 def _receipt(where: str, url: str | None, key: str) -> Receipt:
     raw = _fetched(where, url, key) if url else _read(where)
     try:
-        return msgspec.json.decode(raw, type=Receipt)
+        return decode(raw)
     except msgspec.DecodeError as exc:
         raise ConfigError([f"{where}: is no receipt: {exc}"]) from None
 
@@ -207,7 +208,7 @@ async def _asked(app: Any, chat: Chat) -> _Again:
     app.state.parts.scheduler.close()
     if answer.status_code != 200:
         return _Again(None, answer.json()["error"]["message"])
-    return _Again(msgspec.json.decode(told.content, type=Receipt))
+    return _Again(decode(told.content))
 
 
 def _told(console: Console, receipt: Receipt, checks: tuple[Check, ...], again: _Again) -> bool:

@@ -16,6 +16,7 @@ import numpy.typing as npt
 from proxy.compress.turns import Turns
 from proxy.compress.words import CJK, INTACT, LINE, PUNCTUATION, WORD, Units
 from proxy.reading import Reading
+from proxy.spans import Spans
 from proxy.tokens import Encoding
 from proxy.types import Rules, Span
 
@@ -250,10 +251,10 @@ def _repeatable(unit: str, rules: Rules) -> str:
 
 def join(units: Units, kept: Bools) -> str:
     """The text of the units ``kept``, as they are written out."""
-    return "".join([units.text[s:e] for s, e in spans_of(units, kept)])
+    return spans_of(units, kept).cut(units.text)
 
 
-def spans_of(units: Units, kept: Bools) -> tuple[Span, ...]:
+def spans_of(units: Units, kept: Bools) -> Spans:
     """The spans of the text to keep, so that their concatenation holds the units ``kept``.
 
     Kept neighbours keep what stood between them. A gap becomes one space where the input had white
@@ -262,7 +263,7 @@ def spans_of(units: Units, kept: Bools) -> tuple[Span, ...]:
     """
     index = np.flatnonzero(kept)
     if not len(index):
-        return ()
+        return Spans.of(())
     breaks = np.flatnonzero(np.diff(index) > 1)
     first = np.concatenate([index[:1], index[breaks + 1]])
     last = np.concatenate([index[breaks], index[-1:]])
@@ -310,13 +311,14 @@ def _beside_block(text: str, start: int, end: int, sides: tuple[bool, bool]) -> 
     return start, after
 
 
-def _merge(spans: Ints) -> tuple[Span, ...]:
+def _merge(spans: Ints) -> Spans:
     """The spans without empty ones, those that touch made one."""
     filled = spans[spans[:, 0] < spans[:, 1]]
     apart = np.flatnonzero(filled[1:, 0] > filled[:-1, 1]) + 1
-    starts = filled[np.concatenate([[0], apart]), 0].tolist()
-    ends = filled[np.concatenate([apart - 1, [len(filled) - 1]]), 1].tolist()
-    return tuple(zip(starts, ends, strict=True))
+    edges = np.empty((len(apart) + 1, 2), dtype=np.uint32)
+    edges[0, 0], edges[1:, 0] = filled[0, 0], filled[apart, 0]
+    edges[:-1, 1], edges[-1, 1] = filled[apart - 1, 1], filled[-1, 1]
+    return Spans(edges.ravel())
 
 
 def _gapped(units: Units, clean: str, at: Ints) -> list[str]:

@@ -9,6 +9,7 @@ import numpy.typing as npt
 from tokenizers import Tokenizer as HuggingFaceTokenizer
 
 from proxy.compress.wordpiece import Rows, WordPiece
+from proxy.spans import edges_of
 
 Ints = npt.NDArray[np.int64]
 Bools = npt.NDArray[np.bool_]
@@ -103,7 +104,7 @@ class Tokenizer:
 def _read_chunks(wordpiece: WordPiece, text: str, spans: list[tuple[int, int]]) -> Rows:
     """Id, start and end of each token, shape ``(tokens, 3)``; the spans are read as one text."""
     rows = wordpiece.read(" ".join([text[start:end] for start, end in spans]))
-    edges = np.array(spans, dtype=np.int64).reshape(-1, 2)
+    edges = edges_of(spans)
     sizes = edges[:, 1] - edges[:, 0] + 1
     places = np.cumsum(sizes) - sizes
     of = np.searchsorted(places, rows[:, 1], side="right") - 1

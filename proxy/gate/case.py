@@ -11,10 +11,11 @@ import numpy.typing as npt
 
 from proxy.config_policy import Policy
 from proxy.reading import Reading
+from proxy.spans import edges_of
 from proxy.tokens import Encoding
 from proxy.types import Compressed, Passage, Span
 
-Spans = npt.NDArray[np.int64]
+Edges = npt.NDArray[np.int64]
 """Shape ``(spans, 2)``, start and end of each."""
 
 
@@ -36,9 +37,9 @@ class Case:
         return self.compressed.text
 
     @cached_property
-    def kept(self) -> Spans:
+    def kept(self) -> Edges:
         """The kept spans with those that touch made one."""
-        return merged(spans(self.compressed.kept))
+        return merged(edges_of(self.compressed.kept))
 
     @cached_property
     def reading(self) -> Reading:
@@ -46,20 +47,20 @@ class Case:
         return Reading.of(self.before, self.passage.escapes, self.passage.dropped)
 
     @cached_property
-    def kept_of_reading(self) -> Spans:
+    def kept_of_reading(self) -> Edges:
         """What was kept of the reading."""
         if self.reading.plain:
             return self.kept
-        return merged(spans(self.reading.places(self.compressed.kept)))
+        return merged(edges_of(self.reading.places(self.compressed.kept)))
 
     def survive(self, wanted: Iterable[Span]) -> bool:
         """Whether each of the spans of the reading was kept whole."""
         return within(wanted, self.kept_of_reading)
 
 
-def within(wanted: Iterable[Span], kept: Spans) -> bool:
+def within(wanted: Iterable[Span], kept: Edges) -> bool:
     """Whether each of the spans lies in one of those kept; empty ones do."""
-    asked = spans(wanted)
+    asked = edges_of(wanted)
     asked = asked[asked[:, 0] < asked[:, 1]]
     if not len(asked) or not len(kept):
         return not len(asked)
@@ -67,15 +68,10 @@ def within(wanted: Iterable[Span], kept: Spans) -> bool:
     return bool(((at >= 0) & (kept[at, 1] >= asked[:, 1])).all())
 
 
-def merged(kept: Spans) -> Spans:
+def merged(kept: Edges) -> Edges:
     """The spans (ascending, not empty) with those that touch made one."""
     if not len(kept):
         return kept
     apart = np.flatnonzero(kept[1:, 0] != kept[:-1, 1]) + 1
     starts, ends = kept[np.append(0, apart), 0], kept[np.append(apart - 1, len(kept) - 1), 1]
     return np.stack([starts, ends], axis=1)
-
-
-def spans(pairs: Iterable[Span]) -> Spans:
-    """The spans as an array, shape ``(spans, 2)``."""
-    return np.array(list(pairs), dtype=np.int64).reshape(-1, 2)

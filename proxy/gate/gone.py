@@ -22,9 +22,9 @@ T = TypeVar("T", bound=_Placed)
 
 def contexts_gone(passage: Passage, compressed: Compressed) -> tuple[Context, ...]:
     """The contexts that may go and of which nothing but white space was kept."""
-    if compressed.reason:
+    if compressed.reason or not passage.contexts:
         return ()
-    text, kept = passage.text, compressed.kept
+    text, kept = passage.text, tuple(compressed.kept)
     return tuple(
         context
         for context in passage.contexts
@@ -39,9 +39,9 @@ def without_gone(passage: Passage, compressed: Compressed) -> Passage:
     gone = contexts_gone(passage, compressed)
     if not gone:
         return passage
-    dropped = list(passage.dropped)
+    dropped, kept = list(passage.dropped), tuple(compressed.kept)
     for context in gone:
-        spaces = _within(context, compressed.kept)
+        spaces = _within(context, kept)
         edges = [context.start, *(edge for space in spaces for edge in space), context.end]
         dropped += [
             Mark(s, e, "context") for s, e in zip(edges[::2], edges[1::2], strict=True) if s < e

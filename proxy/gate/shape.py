@@ -37,17 +37,18 @@ def json_is_whole(case: Case) -> bool:
     Also line by line, for logs and results with one object a line, where JSON is protected.
     """
     documents = case.passage.documents or ((0, len(case.before)),)
-    if not all(_is_still_whole(case, document) for document in documents):
+    kept = tuple(case.compressed.kept)
+    if not all(_is_still_whole(case, document, kept) for document in documents):
         return False
     return "json" not in case.policy.protect or _same_objects(case.reading.sent, case.after)
 
 
-def _is_still_whole(case: Case, document: Span) -> bool:
+def _is_still_whole(case: Case, document: Span, kept: Sequence[Span]) -> bool:
     text, dropped = case.before, [(mark.start, mark.end) for mark in case.passage.dropped]
     before = _json("".join([text[s:e] for s, e in _apart(document, dropped)]))
     if before is None:
         return True
-    after = "".join([text[s:e] for s, e in _within(document, case.compressed.kept)])
+    after = "".join([text[s:e] for s, e in _within(document, kept)])
     return _same_shape(before, _json(after))
 
 

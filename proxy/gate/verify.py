@@ -10,6 +10,7 @@ from proxy.config_policy import Policy
 from proxy.gate import promises, shape
 from proxy.gate.case import Case, within
 from proxy.gate.gone import without_gone
+from proxy.spans import Spans, edges_of
 from proxy.tokens import Encoding
 from proxy.types import Compressed, Passage
 
@@ -56,17 +57,15 @@ def _pays(case: Case) -> bool:
 
 def mask_is_sound(case: Case) -> bool:
     """Kept spans are not empty, ascend without overlap, and lie within the text."""
-    at = 0
-    for start, end in case.compressed.kept:
-        if not at <= start < end:
-            return False
-        at = end
-    return at <= len(case.before)
+    edges = edges_of(case.compressed.kept)
+    filled = (edges[:, 0] < edges[:, 1]).all()
+    within = edges.size == 0 or (edges[0, 0] >= 0 and edges[-1, 1] <= len(case.before))
+    return bool(filled and within and (edges[:-1, 1] <= edges[1:, 0]).all())
 
 
 def text_is_what_was_kept(case: Case) -> bool:
     """The text is the kept spans of the original and nothing else."""
-    return case.after == "".join([case.before[s:e] for s, e in case.compressed.kept])
+    return case.after == Spans.of(case.compressed.kept).cut(case.before)
 
 
 def alone_is_untouched(case: Case) -> bool:

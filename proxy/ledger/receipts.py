@@ -4,13 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
-from typing import Protocol
+from typing import Any, Protocol
+
+import msgspec
 
 from proxy.errors import NotFound
 from proxy.ledger.comparison import Comparison
 from proxy.ledger.savings import Savings, savings
 from proxy.ledger.usage import Usage
 from proxy.prices import Price
+from proxy.spans import Span, Spans
 from proxy.types import Decision
 
 
@@ -122,6 +125,27 @@ class Receipts(Protocol):
     def close(self) -> None:
         """Write down what is not yet written. May take seconds."""
         ...
+
+
+_DECODER = msgspec.json.Decoder(Receipt)
+
+
+def encode(told: Any) -> bytes:
+    """A receipt, or what is made of one, as JSON."""
+    return msgspec.json.encode(told, enc_hook=_plain)
+
+
+def decode(told: bytes | str) -> Receipt:
+    """What ``encode`` gave. Raises msgspec.DecodeError for anything else."""
+    receipt = _DECODER.decode(told)
+    messages = (replace(done, kept=Spans.of(done.kept)) for done in receipt.messages)
+    return replace(receipt, messages=tuple(messages))
+
+
+def _plain(value: object) -> list[Span]:
+    if isinstance(value, Spans):
+        return list(value)
+    raise NotImplementedError(f"no JSON for a {type(value).__name__}")
 
 
 def not_found(kept: str) -> NotFound:

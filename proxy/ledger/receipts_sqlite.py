@@ -15,11 +15,10 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-import msgspec
 import structlog
 
 from proxy.errors import ConfigError, PrecisError
-from proxy.ledger.receipts import Receipt, not_found
+from proxy.ledger.receipts import Receipt, decode, encode, not_found
 from proxy.sqlite_files import write_ahead
 
 log = structlog.get_logger("precis")
@@ -40,8 +39,6 @@ _BUSY_S = 5.0
 """How long one worker waits for another's write."""
 _LAST_S = 10.0
 """How long a server that stops waits for its last receipts to be written."""
-
-_DECODER = msgspec.json.Decoder(Receipt)
 
 
 class SqliteReceipts:
@@ -92,7 +89,7 @@ class SqliteReceipts:
                     return receipt
             body = await asyncio.to_thread(self._read, receipt_id, tenant)
             if body is not None:
-                return _DECODER.decode(zlib.decompress(body))
+                return decode(zlib.decompress(body))
         raise not_found(self._kept_in_words())
 
     def close(self) -> None:
@@ -153,9 +150,7 @@ class SqliteReceipts:
         self._wake.set()
 
     def _store(self, receipts: list[Receipt]) -> None:
-        rows = [
-            (r.id, r.tenant, r.created, zlib.compress(msgspec.json.encode(r), 1)) for r in receipts
-        ]
+        rows = [(r.id, r.tenant, r.created, zlib.compress(encode(r), 1)) for r in receipts]
         with _open(self._path) as db, db:
             db.executemany("INSERT OR REPLACE INTO receipts VALUES (?, ?, ?, ?)", rows)
             self._unpruned += len(rows)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from proxy.ledger.receipts import Receipt
@@ -77,7 +77,7 @@ def _where(done: Decision, other: Decision) -> str:
     return f"differs from character {_first_difference(done.kept, other.kept):,} on"
 
 
-def _first_difference(one: tuple[Span, ...], other: tuple[Span, ...]) -> int:
+def _first_difference(one: Sequence[Span], other: Sequence[Span]) -> int:
     """The first character of the original that one mask has and the other has not."""
     edges, others = _edges(one), _edges(other)
     for edge, against in zip(edges, others, strict=False):
@@ -88,7 +88,7 @@ def _first_difference(one: tuple[Span, ...], other: tuple[Span, ...]) -> int:
     return longer[shorter] if len(longer) > shorter else 0
 
 
-def _edges(kept: tuple[Span, ...]) -> list[int]:
+def _edges(kept: Sequence[Span]) -> list[int]:
     """Where keeping begins and ends, neighbours that touch made one."""
     edges: list[int] = []
     for start, end in kept:
