@@ -12,7 +12,7 @@ import structlog
 from proxy.api.outcome import undecided
 from proxy.api.parts import Visit
 from proxy.api.recall import Recall
-from proxy.api.steps import where_it_fits
+from proxy.api.steps import recalling, where_it_fits
 from proxy.compress.draft import Job, as_it_came
 from proxy.compress.scheduler import Order
 from proxy.config_policy import Policy
@@ -41,7 +41,8 @@ async def compress(
     size = sum(len(passage.text) for passage in passages)
     started = time.perf_counter()
     how = (visit.parts.recall, policy, encoding_name)
-    known = await where_it_fits(visit, size, _known, how, passages)
+    again = recalling(size, len(passages))
+    known = await where_it_fits(visit, again, _known, how, passages)
     left = tuple(p for p, result in zip(passages, known, strict=True) if result is None)
     recalled = 1000 * (time.perf_counter() - started)
     try:
@@ -59,8 +60,8 @@ async def compress(
     rest = iter(results)
     all_results = tuple(next(rest) if r is None else replace(r, ms=ms) for r in known)
     fresh = frozenset(i for i, result in enumerate(known) if result is None)
-    size = len(chat.body)
-    return await where_it_fits(visit, size, _verified, how, chat, passages, all_results, fresh), ""
+    again += sum(len(passage.text) for passage in left)
+    return await where_it_fits(visit, again, _verified, how, chat, passages, all_results, fresh), ""
 
 
 How = tuple[Recall, Policy, str]

@@ -17,7 +17,7 @@ from proxy.types import Compressed, Decision, Mark, Passage
 
 _MANY = 500
 """Texts up to which writing their records takes less than changing threads is worth."""
-_SETTLE_ON_LOOP = 50_000
+_SETTLE_ON_LOOP = 100_000
 """Characters up to which hashing them does so."""
 
 

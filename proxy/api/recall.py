@@ -10,8 +10,6 @@ from __future__ import annotations
 import hashlib
 from dataclasses import dataclass, replace
 
-import numpy as np
-
 from proxy.compress.lru import Memory
 from proxy.compress.score_cache import ScoreCache
 from proxy.compress.shared import Counts
@@ -19,7 +17,8 @@ from proxy.config_policy import Policy
 from proxy.ledger import CacheState
 from proxy.messages.segment import passage
 from proxy.routing.route import fingerprint_of
-from proxy.types import Compressed, Passage, Span
+from proxy.spans import Spans
+from proxy.types import Compressed, Passage
 
 _KEY = 16
 _POLICIES = 256
@@ -38,6 +37,10 @@ class Result:
     reason: str
     model: str
     scored: bool
+
+
+class NotMet(Exception):
+    """A text is new."""
 
 
 class Recall:
@@ -70,19 +73,33 @@ class Recall:
         """``messages.segment.passage``, remembered."""
         if not self._on:
             return passage(text, role, policy, message=message, part=part)
-        digest = hashlib.sha256(text.encode("utf-8", "surrogatepass"))
-        whose = tenant if self._isolated else ""
-        told = repr((whose, self._print_of(policy), role)).encode("utf-8", "surrogatepass")
-        key = hashlib.blake2b(told + digest.digest(), digest_size=_KEY).digest()
+        key, sha256 = self._passage_key(tenant, text, role, policy)
         found = self._passages.get(key)
         if found is not None:
             return replace(found, text=text, message=message, part=part)
         fresh = passage(text, role, policy, message=message, part=part)
-        fresh = replace(fresh, key=key, sha256=digest.hexdigest())
+        fresh = replace(fresh, key=key, sha256=sha256)
         marks = len(fresh.intact) + len(fresh.forced) + len(fresh.dropped) + len(fresh.regions)
         marks += len(fresh.escapes) + len(fresh.contexts)
         self._passages.put(key, replace(fresh, text=""), _MARK * (3 + marks))
         return fresh
+
+    def met(
+        self,
+        tenant: str,
+        text: str,
+        role: str,
+        policy: Policy,
+        *,
+        message: int = 0,
+        part: int | None = None,
+    ) -> Passage:
+        """``passage`` for a text that was met before. Raises NotMet for any other, unread."""
+        key = self._passage_key(tenant, text, role, policy)[0] if self._on else b""
+        found = self._passages.get(key)
+        if found is None:
+            raise NotMet
+        return replace(found, text=text, message=message, part=part)
 
     def result(self, passage: Passage, policy: Policy, encoding: str) -> Compressed | None:
         """What came of the passage, if it is known, its text put together again.
@@ -95,9 +112,9 @@ class Recall:
         self.counts.add("found" if found else "new")
         if found is None:
             return None
-        kept = _spans(found.mask)
+        kept = Spans.unpack(found.mask)
         return Compressed(
-            text=_joined(passage.text, kept),
+            text=kept.cut(passage.text),
             kept=kept,
             tokens_before=found.tokens_before,
             tokens_after=found.tokens_after,
@@ -113,7 +130,7 @@ class Recall:
         if not passage.key:
             return
         result = Result(
-            np.array(verified.kept, dtype=np.uint32).tobytes(),
+            Spans.of(verified.kept).pack(),
             verified.tokens_before,
             verified.tokens_after,
             verified.reason,
@@ -122,6 +139,14 @@ class Recall:
         )
         size = 300 + len(result.mask)
         self._results.put(self._result_key(passage, policy, encoding), result, size)
+
+    def _passage_key(self, tenant: str, text: str, role: str, policy: Policy) -> tuple[bytes, str]:
+        """The key, and the text's own hash."""
+        digest = hashlib.sha256(text.encode("utf-8", "surrogatepass"))
+        whose = tenant if self._isolated else ""
+        told = repr((whose, self._print_of(policy), role)).encode("utf-8", "surrogatepass")
+        key = hashlib.blake2b(told + digest.digest(), digest_size=_KEY).digest()
+        return key, digest.hexdigest()
 
     def _result_key(self, passage: Passage, policy: Policy, encoding: str) -> bytes:
         told = repr((self._print_of(policy), encoding, passage.regions)).encode()
@@ -136,17 +161,6 @@ class Recall:
             # The policy is held too, so that no other gets its id.
             known = self._prints.setdefault(id(policy), (policy, fingerprint_of(policy)))
         return known[1]
-
-
-def _spans(mask: bytes) -> tuple[Span, ...]:
-    edges = np.frombuffer(mask, dtype=np.uint32)
-    return tuple(zip(edges[::2].tolist(), edges[1::2].tolist(), strict=True))
-
-
-def _joined(text: str, kept: tuple[Span, ...]) -> str:
-    if kept == ((0, len(text)),):
-        return text
-    return "".join([text[start:end] for start, end in kept])
 
 
 def state_of(recall: Recall, scores: ScoreCache | None) -> CacheState:

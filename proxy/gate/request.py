@@ -7,16 +7,14 @@ roles, parts that are no text and every other field are the same bytes as before
 from __future__ import annotations
 
 import json
-import re
 from collections.abc import Collection, Iterable, Iterator, Sequence
 
 from proxy.config_policy import Policy
 from proxy.gate.verify import original, verify
 from proxy.messages.body import Chat
+from proxy.messages.source import encode
 from proxy.tokens import Encoding
 from proxy.types import Compressed, Passage, Span
-
-_STRING = re.compile(rb'"[^"\\]*+(?:\\.[^"\\]*+)*+"', re.DOTALL)
 
 
 def verify_request(
@@ -56,13 +54,12 @@ def request_is_whole(chat: Chat, done: Iterable[tuple[Passage, Compressed]]) -> 
     after = chat.render(texts)
     at = passed = 0
     for (start, end), was, new in sorted(_places(chat, changed)):
-        between = chat.body[passed:start]
-        literal = _STRING.match(after, at + len(between))
-        if not after.startswith(between, at) or literal is None:
+        between, literal = chat.body[passed:start], encode(new)
+        if not after.startswith(between + literal, at):
             return False
-        if _read(chat.body[start:end]) != was or _read(literal[0]) != new:
+        if _read(chat.body[start:end]) != was or _read(literal) != new:
             return False
-        at, passed = literal.end(), end
+        at, passed = at + len(between) + len(literal), end
     return after[at:] == chat.body[passed:]
 
 

@@ -15,7 +15,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from prometheus_client.parser import text_string_to_metric_families
 
-from proxy.api.recall import Recall
+from proxy.api.recall import NotMet, Recall
 from proxy.app import build
 from proxy.compress import Compressor
 from proxy.compress.scorer import FakeScorer, Floats, Ints
@@ -94,6 +94,27 @@ async def site(
 
 def told(answer: httpx.Response) -> str:
     return answer.headers["x-precis-cache"]
+
+
+async def test_a_long_message_that_was_met_before_waits_for_no_thread(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    long = 15 * TEXT
+    async with site() as here:
+        first = await here.ask(long)
+        threads = []
+
+        async def in_thread(size: int, work: Any, *args: Any) -> Any:
+            threads.append(work)
+            return work(*args)
+
+        monkeypatch.setattr(here.app.state.parts.scheduler, "in_thread", in_thread)
+        second = await here.ask(long)
+        assert [told(first), told(second)] == ["miss", "hit"]
+        assert first.json()["messages"] == second.json()["messages"]
+        assert not threads
+        await here.ask(long + "And more.")
+        assert threads
 
 
 async def test_a_message_that_was_met_before_is_not_scored_again() -> None:
@@ -182,6 +203,10 @@ def test_what_is_recalled_is_what_was_found(text: str, rate: float, role: str) -
     again = recall.passage("acme", text, role, policy, message=2, part=3)
     assert (again.message, again.part, again.text) == (2, 3, text)
     assert (fresh.intact, fresh.forced, fresh.reason) == (again.intact, again.forced, again.reason)
+    assert recall.met("acme", text, role, policy, message=2, part=3) == again
+    for stranger in (("other", text, role), ("acme", text + ".", role), ("acme", text, "x")):
+        with pytest.raises(NotMet):
+            recall.met(*stranger, policy)
     assert recall.result(again, policy, "cl100k_base") is None
     if fresh.reason:
         return
@@ -203,6 +228,8 @@ def test_nothing_is_remembered_where_there_is_no_memory() -> None:
     recall = Recall(0, isolated=True)
     found = recall.passage("", TEXT, "user", Policy())
     recall.remember(found, Policy(), "cl100k_base", fake().compress(TEXT))
+    with pytest.raises(NotMet):
+        recall.met("", TEXT, "user", Policy())
     assert (
         not found.key and recall.size == 0 and recall.result(found, Policy(), "cl100k_base") is None
     )
