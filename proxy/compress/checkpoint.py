@@ -70,6 +70,16 @@ class Checkpoint:
         return self._number(self.card, "label_keep", 1)
 
     @property
+    def sentence_share(self) -> float:
+        """How much of a word's worth is its sentence's, in [0, 1); 0 in LLMLingua-2's format."""
+        share = self.card.get("sentence_share", 0)
+        if isinstance(share, bool) or not isinstance(share, int | float) or not 0 <= share < 1:
+            raise CheckpointError(
+                f"{self.name}: sentence_share is {share!r}, not a number from 0 to below 1"
+            )
+        return float(share)
+
+    @property
     def capitals(self) -> bool:
         """Whether it was trained with capitals marked by token types, as ours are."""
         return self.config.get("token_types") == "capitals"

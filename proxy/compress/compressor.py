@@ -51,7 +51,9 @@ class Compressor:
         checkpoint = find(model)
         tokenizer = checkpoint.tokenizer(cache)
         scorer = open_scorer(checkpoint, tokenizer, engine, precision, cache)
-        reader = Reader(tokenizer, checkpoint.window, checkpoint.languages)
+        reader = Reader(
+            tokenizer, checkpoint.window, checkpoint.languages, checkpoint.sentence_share
+        )
         return cls(scorer, reader, threads=threads)
 
     @property

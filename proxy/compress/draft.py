@@ -14,7 +14,7 @@ from typing import Self
 import numpy as np
 import numpy.typing as npt
 
-from proxy.compress import keep, language, levels, windows
+from proxy.compress import keep, language, levels, sentences, windows
 from proxy.compress.contexts import Filter, places
 from proxy.compress.tokenize import Tokenizer, Tokens, unpack
 from proxy.compress.turns import Turns
@@ -80,6 +80,8 @@ class Reader:
     tokenizer: Tokenizer
     window: int
     languages: tuple[str, ...] = ()
+    sentence_share: float = 0.0
+    """How much of a word's worth is its sentence's; see ``sentences.share``."""
 
 
 @dataclass(frozen=True)
@@ -100,6 +102,7 @@ class Draft:
     windows: tuple[Window, ...]
     unreadable: Bools
     """Units in a language that the classifier can't read; they stay, outside the budget."""
+    sentence_share: float = 0.0
 
     @classmethod
     def of(cls, job: Job, reader: Reader) -> Draft:
@@ -120,7 +123,9 @@ class Draft:
         zones = Zones.among(units, job.regions, reading)
         none = np.zeros(len(units), np.bool_)
         turns = Turns.among(units, job.rules.keep_labels)
-        draft = cls(job, reading, units, zones, turns, tokens, first, past, (), none)
+        draft = cls(
+            job, reading, units, zones, turns, tokens, first, past, (), none, reader.sentence_share
+        )
         readable = draft._readable(cuts, reader)
         unreadable = draft.unreadable.copy()
         for window in set(cuts) - set(readable):
@@ -189,6 +194,10 @@ class Draft:
             found[self._units_of(window)] = levels.unpack(words)
         return found
 
+    def worth(self, packed: Sequence[bytes]) -> Floats:
+        """What units are chosen by, shape ``(units,)``; ``packed`` as for ``word_scores``."""
+        return sentences.share(self.units, self.word_scores(packed), self.sentence_share)
+
     @cached_property
     def pinned(self) -> Bools:
         """Units inside marks: they stay byte for byte, with what stands between them."""
@@ -232,7 +241,7 @@ class Draft:
         if not len(self.units):
             return as_it_came(job, encoding, "empty")
         forced = self.forced(tokenizer)
-        worth = self.word_scores(packed)
+        worth = self.worth(packed)
         contexts = self._filter(worth)
         forced = self.turns.with_what_stays(self.units, forced | contexts.best)
         if forced.all() and contexts.at_once.all():

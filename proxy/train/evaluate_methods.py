@@ -171,7 +171,7 @@ def by_classifier(
             ids = [draft.ids(window) for draft in drafts for window in draft.windows]
             scores = compressor.pool.map(compressor.score, ids)
             for draft in drafts:
-                yield draft.word_scores([draft.levels(w, next(scores)) for w in draft.windows])
+                yield draft.worth([draft.levels(w, next(scores)) for w in draft.windows])
 
     return Scored(name or Path(model).name, compressor.scorer.fingerprint, score_all)
 
