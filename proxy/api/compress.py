@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from typing import Any
 
 import msgspec
 from starlette.requests import Request
@@ -10,24 +11,31 @@ from starlette.responses import Response
 
 from proxy.api.close import close
 from proxy.api.compressing import compress
-from proxy.api.outcome import settle
+from proxy.api.outcome import Outcome, settle
 from proxy.api.parts import encoding_of, visit
 from proxy.api.steps import passages_of, read_chat, route_of
 from proxy.messages.any_shape import parse_any
 from proxy.messages.body import Chat
+from proxy.messages.event import read_asked
 from proxy.reply import decision_headers
 from proxy.tokens import encoding
+
+Json = dict[str, Any]
 
 
 async def compress_messages(request: Request) -> Response:
     """Answers with the messages as they would have been sent, and what that saves.
 
     The model only chooses the route and the encoding; it need not be in ``model_list``, nor be
-    there at all, since the caller sends the request itself.
+    there at all, since the caller sends the request itself. A request that comes within an event is
+    answered with a verdict, which is always that it may go on, and with the whole new request.
     """
     now = visit(request)
     parts = now.parts
-    chat = await read_chat(now, parse_any)
+    asked = await read_chat(now, read_asked)
+    chat = asked.chat
+    if chat is None:
+        return _json({"verdict": True, "data": {"reason": "nothing to compress"}})
     if now.tenant and chat.model:
         now.tenant.may_use(chat.model)
     encoding_name = encoding_of(parts, chat.model)
@@ -37,33 +45,51 @@ async def compress_messages(request: Request) -> Response:
     compressed = await compress(now, route, chat, passages, encoding_name)
     outcome = await settle(now, route, chat.model, passages, compressed, encoding_name)
 
+    stats = await _stats(outcome, chat, encoding_name)
+    answer = _json(_verdict(chat, outcome, stats) if asked.event else _rows(chat, outcome) | stats)
+    close(now, outcome.receipt, 200)(True, None)
+    answer.raw_headers += decision_headers(outcome.receipt)
+    return answer
+
+
+def _rows(chat: Chat, outcome: Outcome) -> Json:
+    sent = parse_any(chat.render(outcome.texts))
+    start, end = sent.source.span(sent.fields["messages"])
+    return {"messages": msgspec.Raw(sent.body[start:end])}
+
+
+def _verdict(chat: Chat, outcome: Outcome, stats: Json) -> Json:
+    """Portkey puts ``transformedData.request.json`` in the request's place; without it none."""
+    answer = {"verdict": True, "data": {"decision": outcome.receipt.decision, **stats}}
+    if not outcome.texts:
+        return answer
+    sent = msgspec.Raw(chat.render(outcome.texts))
+    return {**answer, "transformedData": {"request": {"json": sent}}}
+
+
+async def _stats(outcome: Outcome, chat: Chat, encoding_name: str) -> Json:
     receipt = outcome.receipt
     before = receipt.tokens_before
     if before is None:  # no policy, so nobody has counted yet
         before = await asyncio.to_thread(_count, chat, encoding_name)
     # In shadow mode the messages go back as they came, so here nothing is saved.
     after = receipt.tokens_after if outcome.texts and receipt.tokens_after is not None else before
-    sent = parse_any(chat.render(outcome.texts))
-    start, end = sent.source.span(sent.fields["messages"])
-    body = msgspec.json.encode(
-        {
-            "messages": msgspec.Raw(sent.body[start:end]),
-            "tokens_before": before,
-            "tokens_after": after,
-            "tokens_saved": before - after,
-            "compression_ratio": after / before if before else 1.0,
-            "transforms_applied": [
-                f"precis:{receipt.policy}:messages.{done.message}"
-                for done in receipt.messages
-                if outcome.texts and done.action == "compressed"
-            ],
-            "receipt": receipt.id,
-        }
-    )
-    close(now, receipt, 200)(True, None)
-    answer = Response(body, media_type="application/json")
-    answer.raw_headers += decision_headers(receipt)
-    return answer
+    return {
+        "tokens_before": before,
+        "tokens_after": after,
+        "tokens_saved": before - after,
+        "compression_ratio": after / before if before else 1.0,
+        "transforms_applied": [
+            f"precis:{receipt.policy}:messages.{done.message}"
+            for done in receipt.messages
+            if outcome.texts and done.action == "compressed"
+        ],
+        "receipt": receipt.id,
+    }
+
+
+def _json(answer: Json) -> Response:
+    return Response(msgspec.json.encode(answer), media_type="application/json")
 
 
 def _count(chat: Chat, encoding_name: str) -> int:

@@ -26,7 +26,7 @@ _FASTER, _A_TEXT = 12, 150
 costs beside, in characters read."""
 
 
-async def read_chat(visit: Visit, parse: Callable[[bytes], Chat]) -> Chat:
+async def read_chat(visit: Visit, parse: Callable[[bytes], T]) -> T:
     """The body as ``parse`` reads it; one of very many messages is read in a thread."""
     body = await read_body(visit)
     if body.count(b"{") <= _MANY:

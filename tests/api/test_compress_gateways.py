@@ -2,10 +2,12 @@
 
 LiteLLM's headroom guardrail sends ``{"messages", "model"?}``, parts that are all text joined to
 strings, system, last and assistant rows held back; it wants as many rows as it sent, objects, with
-the same roles, and counts by ``tokens_before``, ``tokens_after`` and ``tokens_saved``.
-agentgateway's context compression sends ``{"messages", "model"?}`` with the messages as its client
-wrote them, Anthropic's too, and takes any list of objects that is not empty. Others send
-``{"messages", "model"}``, some with a ``config``. All go by the status for errors.
+the same roles, and counts by ``tokens_before``, ``tokens_after`` and ``tokens_saved``. (The
+guardrail itself runs in tests/e2e/test_headroom_guardrail.py.)
+agentgateway's context compression, by its source, sends ``{"messages", "model"?}`` with the
+messages as its client wrote them, Anthropic's too, and takes any list of objects that is not empty.
+Portkey has tests of its own beside these. Others send ``{"messages", "model"}``, some with a
+``config``. All go by the status for errors.
 """
 
 from __future__ import annotations
