@@ -1,8 +1,9 @@
 """Splits a text into units that are kept or dropped whole. Knows nothing of tokens or scores.
 
 A unit is a word, a number with its separators and sign, an address, path or identifier, an emoji,
-an entity of HTML, a run of one punctuation mark, or a single CJK character. What stands between
-units is white space; where line ends are forced they are units too, a run of them one.
+an entity of HTML, an operator, a run of one punctuation mark, or a single CJK character. What
+stands between units is white space; where line ends are forced they are units too, a run of them
+one.
 """
 
 from __future__ import annotations
@@ -38,10 +39,11 @@ _NOT_WORD = (
 _W = f"[^{_NOT_WORD}]"
 _NAME = r"(?:[A-Za-z][A-Za-z0-9]{1,30}|\#[0-9]{1,7}|\#[xX][0-9A-Fa-f]{1,6});"
 _ENTITY = f"&{_NAME}"  # &amp; &#39;
+_OPERATOR = r"(?:[!=<>:]=+|=>|->|&&)"  # a part of one is another, or none: != and !
 # One mark that may stand between two word characters without ending the unit.
-_JOINT = rf"(?:::|->|{_ENTITY}|&(?!{_NAME})|[-.+'’:/@~\\$#=%]|(?<=\d),(?=\d))"
+_JOINT = rf"(?:::|{_OPERATOR}|{_ENTITY}|&(?!{_NAME})|[-.+'’:/@~\\$#=%]|(?<=\d),(?=\d))"
 _PATTERN = rf"""
-    [A-Za-z]+(?=[\s,;!?")]|\.\s)                                       # most words, fast
+    [A-Za-z]+(?=[\s,;?")]|\.\s|!(?!=))                                # most words, fast
   | (?:[A-Za-z][A-Za-z0-9+.\-]{{1,15}}://|www\.)[^\s<>"`]*[^\s<>"`.,;:!?'’)\]}}]  # URL
   | [A-Za-z]:\\[^\s<>"|?*]*[^\s<>"|?*.,;:!)\]]                          # Windows path
   | [{_CJK}]
@@ -51,6 +53,7 @@ _PATTERN = rf"""
   | [\U0001f1e6-\U0001f1ff]{{2}}                                     # flag
   | [{_EMOJI}](?:[\ufe0f\u20e3\U0001f3fb-\U0001f3ff]|\u200d[{_EMOJI}])*
   | {_ENTITY}
+  | {_OPERATOR}
   | ([^\s])\1*                                                       # punctuation, repeated
 """
 _UNIT = re.compile(_PATTERN, re.VERBOSE)

@@ -1,6 +1,7 @@
 """Numbers with all that belongs to them: sign, currency, separators, unit, date, the word around.
 
-A number here has a digit: "three" and "first" are words. Every search starts at a digit and looks
+A sign may stand apart: "p < 0.05", "12 - 5", "minus 21". A number here has a digit, or is a
+fraction in one character: "three" and "first" are words. Every search starts at a digit and looks
 a bounded way back, so that time is linear in the text.
 """
 
@@ -23,6 +24,7 @@ _MONTHS = frozenset(
     "Jan Feb Mar Apr May Jun Jul Aug Sep Sept Oct Nov Dec January February March April June July "
     "August September October November December".split()
 )
+_SIGN_WORDS = frozenset({"minus", "plus", "negative"})
 _CURRENCIES = frozenset("USD EUR GBP JPY CHF CNY INR Rs No Nr".split())
 _UNITS = frozenset(
     "percent degree degrees thousand million billion trillion mn bn k K M B dozen pp bps "
@@ -35,14 +37,18 @@ _UNITS = frozenset(
     "days week weeks month months year years decade decades century centuries a.m p.m am pm AM PM "
     "UTC GMT BC BCE AD CE times °C °F °K ° % ‰ € $ £ ¥ ₹ ×".split()
 )
+_FRACTION = "[\u00bc-\u00be\u2150-\u215e]"
 _NUMBER = re.compile(
     rf"""
-    \d (?: \d{{0,2}}(?:[ \u00a0\u202f]\d{{3}}(?!{_CHAR}))++ | {_CHAR}*+ )  # 1 000 000 or 3rd, 4x4
+    (?:\d|{_FRACTION})
+    (?: \d{{0,2}}(?:[ \u00a0\u202f]\d{{3}}(?!{_CHAR}))++ | {_CHAR}*+ )  # 1 000 000 or 3rd, 4x4
     (?: [.,:'’](?=\d){_CHAR}++                                # 3.5  10,000  12:30
       | [-_/](?:(?=[$€£¥]?{_CHAR})[$€£¥]?{_CHAR}++)           # 2024-05-01  3-year  1/2  $5-$6
       | –[$€£¥]?\d{_CHAR}*+                                   # 1990–1995
       | \.[xX*](?!{_CHAR})                                    # 3.x
+      | (?:\^|\*\*)[({{]?[-+−]?(?=\d){_CHAR}++                 # 10^-3
     )*+
+    (?: [ ]?{_FRACTION} | [⁺⁻][⁰¹²³⁴-⁹]++ )?                     # 1 ½  10⁻³
     (?: [年月日时時分秒点點元円圆人个個岁歳週周号號万億亿千百]{{1,3}} )?
     """,
     re.VERBOSE,
@@ -51,6 +57,10 @@ _GLUED = re.compile(  # read backwards from the first digit
     rf"\.?(?:{_LETTER}{{1,30}}|[-/._’'](?={_LETTER})){{0,6}}[$€£¥₹#№§°]?(?:[A-Z]{{1,3}}(?=\W|$))?"
     r"(?:=?[-+−±~≈<>≤≥](?![\w)\]}]))?"
 )
+_COMPARED = re.compile(  # read backwards from the space before the number: <=, !=, ->, and so on
+    r" (?:(?:>[<>=]{0,2}|>-{1,2})(?=[ \t(\[{|])|[<=~≈≠≤≥±∼→^][<>=!~:]{0,2}(?=[\s(\[{|]|$))"
+)
+_OPERATOR = re.compile(r" [-+−–×x*/÷·] ")
 _LEADING = re.compile(r" ?+(?:(\.?[A-Za-z]{2,9})(?=\W|$)|[$€£¥₹](?:[A-Z]{1,3}(?=\W|$))?)")
 _UNIT = re.compile(r"[ \u00a0\u202f]?([%‰€$£¥₹×]|°?[A-Za-zµ²³/.]{0,12})(?!\w)")
 _DATE = re.compile(r" (?:of )?([A-Z][a-z]{2,8})\.?(?:,? \d{4}\b)?")
@@ -73,15 +83,35 @@ def _look_back(text: str, floor: int, start: int) -> int:
         return 0
     before = text[max(floor, start - _LOOK_BACK) : start]
     back = before[::-1]
-    if back.startswith(" "):
-        leading = _LEADING.match(back)
-        if leading is None:
-            return 0
-        word = leading[1][::-1].rstrip(".") if leading[1] else ""
-        known = not word or word in _MONTHS or word in _CURRENCIES
-        return leading.end() if known else 0
-    glued = _GLUED.match(back)
-    return glued.end() if glued else 0
+    if not back.startswith(" "):
+        glued = _GLUED.match(back)
+        length = glued.end() if glued else 0
+        return length + _sign_apart(back[length:], text[floor - 1 : floor])
+    if sign := _sign_apart(back, text[floor - 1 : floor]):
+        return sign
+    leading = _LEADING.match(back)
+    if leading is None:
+        return 0
+    word = leading[1][::-1].rstrip(".") if leading[1] else ""
+    known = not word or word in _MONTHS or word in _CURRENCIES
+    return leading.end() if known else 0
+
+
+def _sign_apart(back: str, number: str) -> int:
+    """Characters of the sign that stands apart before a number, with the space after it.
+
+    ``back`` is read backwards, up to the last character of the ``number`` before it, if there is
+    one. A sign that opens a line is a mark of a list or of a quotation.
+    """
+    compared = _COMPARED.match(back)
+    if compared:
+        return compared.end()
+    operator = _OPERATOR.match(back)
+    if operator and (back[3:4] in (")", "%", "]") if len(back) > 3 else number):
+        return operator.end()
+    word = _LEADING.match(back)
+    said = word[1][::-1].lower() if word and word[1] else ""
+    return word.end() if word and said in _SIGN_WORDS else 0
 
 
 def _look_ahead(text: str, end: int) -> int:

@@ -40,8 +40,9 @@ _LETTER = r"[^\W\u3040-\u30ff\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff]"
 _NEGATION_ENDS = (  # each of the words ends in a match of one of these, which are quick to find
     re.compile(
         r"[nN](?:(?i:o(?:t(?:hing)?|ne|r|body|where)?|ever|either|less)|['’ʼ]?[tT])"
-        rf"(?!{_LETTER}|['’ʼ]\w)"
+        rf"(?!{_LETTER}|['’ʼ](?!(?i:ve|d|ll|re)(?!\w))\w)"  # but wouldn't've, never'd
     ),
+    re.compile(r"[nN](?i:obody|othing)(?=['’ʼ][sS](?!\w))"),
     *(re.compile(rf"{end}(?!{_LETTER})") for end in ("ithout", "xcept", "xcepting", "ardly")),
     *(re.compile(rf"{end}(?!{_LETTER})") for end in ("arely", "carcely", "eldom")),
     *(re.compile(rf"{end}(?!{_LETTER})") for end in ("ITHOUT", "XCEPT")),

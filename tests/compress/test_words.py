@@ -17,6 +17,7 @@ from proxy.compress.words import split
         "std::vector", "a->b", "foo_bar.baz", "B2B", "GPT-4", "well-known", "don't", "it’s", "C++",
         "C#", "@user", "#tag", "--flag", "ERR-42", "192.168.0.1:80", "naïve", "Straße", "हिन्दी",
         "👨‍👩‍👧", "🇩🇪", "❤️", "...", "===", "v1.2.3-rc1", "5 %",
+        "!=", "<=", "=>", "->", ":=", "k!=l", "i<=j", "i%2==0", "g=>h",
     ],
 )  # fmt: skip
 def test_what_must_not_be_cut_is_one_unit(unit: str) -> None:

@@ -17,11 +17,23 @@ def found(text: str, name: str) -> list[str]:
         "10 years", "2024-05-01", "12/03/2024", "12 March 2024", "March 3", "3rd", "10:30",
         "10:30 am", "1990s", "1990–1995", "v1.2.3-beta.1", "3.x", "B2B", "GPT-4", "H2O", "MP3",
         "covid-19", "3-year-old", "#123", "No. 5", "1e-5", "2x4", "½1", "Fig.4", "~30", "٣٤",
-        "T-1000",
+        "T-1000", "½", "1 ½", "10^-3", "2**8", "10⁻³", "minus 21 degrees", "Minus $4", "plus 7",
+        "< 0.05", ">= 3.8", "!= 4.0", "≥ 5", "± 2 percent", "-> 80%", "= 12",
     ],
 )  # fmt: skip
 def test_number_is_whole(number: str) -> None:
     assert found(f"word ({number}) and {number}, then {number}.", "numbers") == [number] * 3
+
+
+def test_operators_between_numbers_are_parts_of_them() -> None:
+    text = "so 12 - 5 = 7, 3 + 4, 2 x 10^-5 and 40% / (8) * 2 but a - 5"
+    assert [n.strip() for n in found(text, "numbers")] == [
+        "12", "- 5", "= 7", "3", "+ 4", "2", "x 10^-5", "40%", "8", "* 2", "5",
+    ]  # fmt: skip
+
+
+def test_marks_of_lists_and_quotations_are_no_signs() -> None:
+    assert found("- 5 a\n* 6 b\n+ 7 c\n> 8 d\n  - 9 e", "numbers") == ["5", "6", "7", "8", "9"]
 
 
 def test_number_between_ideographs_leaves_them_free() -> None:
@@ -77,6 +89,11 @@ def test_negations_beside_ideographs_are_words() -> None:
 
 def test_negation_cut_off_its_verb_is_found() -> None:
     assert found("they do n't say , and that 's all", "negations") == ["n't"]
+
+
+def test_negation_with_another_short_form_is_found() -> None:
+    text = "wouldn't've couldn’t’ve never'd nobody's nothing’s"
+    assert found(text, "negations") == ["wouldn't", "couldn’t", "never", "nobody", "nothing"]
 
 
 def test_negation_in_quotes_is_found() -> None:
