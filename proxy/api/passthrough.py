@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import re
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import msgspec
@@ -16,8 +16,9 @@ from starlette.responses import Response
 from proxy.api.forward import headers_for, path_for, query_for
 from proxy.api.parts import Visit, read_body, visit
 from proxy.errors import BadRequest, NotFound
-from proxy.messages.source import encode, read, splice
+from proxy.messages.source import encode, model_of, read, splice
 from proxy.reply import Relay, visit_headers
+from proxy.types import Span
 from proxy.upstream import Call
 from proxy.upstream.call import Render
 
@@ -32,6 +33,14 @@ _MODEL_FIELD = re.compile(
 )
 """The field ``model`` of a multipart form, such as an audio transcription's; bounded, so that time
 stays linear in the body."""
+
+_BOUNDARY = re.compile(r"""(?i)\bboundary=(?:"([^"]{1,200})"|([^\s;,]{1,200}))""")
+_A_MODEL = re.compile(
+    rb"""(?is)\r?\n(?:[^\r\n]{1,200}\r?\n){0,8}?content-disposition:[ \t]*form-data"""
+    rb"""(?![^\r\n]*filename)[^\r\n]{0,200};[ \t]*name="?model"?[ \t]*(?:;[^\r\n]{0,200})?"""
+    rb"""(?:\r?\n[^\r\n]{1,200}){0,8}\r?\n\r?\n([^\r\n]*)\r?\n"""
+)
+"""A part of a form from the end of the line with the boundary on, if it is the field ``model``."""
 
 _ODD_SEGMENT = re.compile(r"//|/\.{1,2}(?:/|$)")
 """Some upstreams resolve such paths, and then they are a way around our own routes."""
@@ -70,19 +79,48 @@ def _renaming(visit: Visit, model: str, body: bytes) -> Render | None:
     """How to write the provider's name of the model over the public one, and nothing else.
 
     None for a model that is not in ``model_list``: the first entry gets its name as it came. So
-    does everybody a form, and a body that we can't read: the upstream will say what is wrong.
+    does everybody a body that we can't read: the upstream will say what is wrong.
     """
     try:
         visit.parts.entries.find(model)
-        source, fields = read(body)
+        form = _form_field(visit.request, body)
+        written: Callable[[str], bytes] = str.encode if form else encode
+        start, end = form or _json_field(body)
     except (NotFound, BadRequest):
         return None
-    start, end = source.span(fields["model"])
 
     def renamed(name: str, _: Mapping[str, Any]) -> bytes:
-        return splice(body, [(start, end, encode(name))] if name != model else [])
+        return splice(body, [(start, end, written(name))] if name != model else [])
 
     return renamed
+
+
+def _json_field(body: bytes) -> Span:
+    """Where the model's name stands. Raises BadRequest for what is no JSON object with one."""
+    source, fields = read(body)
+    model_of(source, fields)
+    return source.span(fields["model"])
+
+
+def _form_field(request: Request, body: bytes) -> Span | None:
+    """Where the model's name stands in a multipart form; None if it is none, or has several."""
+    boundary = _BOUNDARY.search(_form_type(request))
+    if boundary is None:
+        return None
+    line = b"--" + (boundary[1] or boundary[2]).encode("latin-1")
+    found: list[Span] = []
+    at = body.find(line)
+    while at >= 0:
+        if part := _A_MODEL.match(body, at + len(line)):
+            found.append(part.span(1))
+        at = body.find(line, at + len(line))
+    return found[0] if len(found) == 1 else None
+
+
+def _form_type(request: Request) -> str:
+    """The content type of a multipart form, empty for anything else."""
+    kind = request.headers.get("content-type", "")
+    return kind if kind.lower().startswith("multipart/") else ""
 
 
 async def wrong_method(request: Request) -> Response:
@@ -97,7 +135,7 @@ async def wrong_method(request: Request) -> Response:
 
 def _models_in(request: Request, body: bytes) -> list[str]:
     """The models that a body names, whatever its content type says: allow-lists go by them."""
-    if request.headers.get("content-type", "").lower().startswith("multipart/"):
+    if _form_type(request):
         return [name.decode(errors="replace") for name in _MODEL_FIELD.findall(body)]
     if b"{" not in body.lstrip()[:8]:  # a byte order mark may stand before it
         return []

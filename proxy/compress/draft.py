@@ -19,7 +19,7 @@ from proxy.compress.contexts import Filter, places
 from proxy.compress.tokenize import Tokenizer, Tokens, unpack
 from proxy.compress.turns import Turns
 from proxy.compress.windows import Window
-from proxy.compress.words import PUNCTUATION, Units, split
+from proxy.compress.words import LINE, PUNCTUATION, Units, split
 from proxy.compress.zones import Zones
 from proxy.reading import Reading
 from proxy.tokens import Encoding
@@ -304,6 +304,14 @@ class Draft:
                     final = contexts.whole(forced, final)
                 always = int((forced & contexts.at_once)[order].sum())
                 kept[where] |= keep.choose(order - where.start, always, targets[zone], part, final)
+        return kept if ready is None else self._never_nothing(kept, worth, contexts.at_once)
+
+    def _never_nothing(self, kept: Bools, worth: Floats, free: Bools) -> Bools:
+        """``kept``, with the best of what is ``free`` to stay where only line ends are left."""
+        words = self.units.kinds != LINE
+        if (kept & words).any() or not (free & words).any():
+            return kept
+        kept[int(np.argmax(np.where(free & words, worth, -np.inf)))] = True
         return kept
 
     def _without_budget(self, worth: Floats, forced: Bools, budget: keep.Budget) -> Bools | None:

@@ -54,6 +54,13 @@ def test_target_tokens_that_the_text_fits_in_leave_it_alone() -> None:
     assert fake().compress("the word", target_tokens=50).reason == "fits"
 
 
+@pytest.mark.parametrize("how", [{"budget": "window"}, {"threshold": 0.5, "force_tokens": ["\n"]}])
+def test_where_no_word_is_better_than_the_others_one_stays(how: dict[str, object]) -> None:
+    rules = {"force_tokens": ["\n"], **how}
+    result = liking().compress("word the of\nit that word\n" * 9, 0.5, **rules)  # type: ignore[arg-type]
+    assert "word" in result.text and not result.reason
+
+
 def test_a_threshold_keeps_what_is_at_or_above_it() -> None:
     text = "the word of a number is on"
     assert liking("word", "number").compress(text, threshold=0.5).text == "word number"

@@ -107,6 +107,21 @@ def test_a_form_goes_to_the_model_that_it_names(shared: Served, upstream: Record
     assert upstream.requests[0].header("authorization") is None  # keyless is not the first entry
 
 
+def test_a_form_names_the_providers_model(server: Served, upstream: Recorder) -> None:
+    sound = b'RIFF\r\n--x\r\nname="model"\r\n\r\nplain\r\n' + bytes(range(256))
+    with server.client() as client:
+        client.audio.transcriptions.create(model="plain", file=("a.wav", sound), language="en")
+    seen = upstream.requests[0].body
+    assert b'name="model"\r\n\r\nreal-model\r\n' in seen
+    assert sound in seen
+
+
+def test_a_form_with_an_unlisted_model_stays(server: Served, upstream: Recorder) -> None:
+    with server.client() as client:
+        client.audio.transcriptions.create(model="whisper-1", file=("a.wav", b"RIFF"))
+    assert b'name="model"\r\n\r\nwhisper-1\r\n' in upstream.requests[0].body
+
+
 def test_a_form_may_not_name_what_the_list_forbids(shared: Served, upstream: Recorder) -> None:
     with shared.client(KEYS["globex"]) as client, pytest.raises(openai.PermissionDeniedError):
         client.audio.transcriptions.create(model="other", file=("a.wav", b"RIFF"))
