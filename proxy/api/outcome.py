@@ -84,6 +84,7 @@ def _settle(
         cache=_cache(results),
         raised=route.raised,
         rate_changed=route.guarded is not None and visit.parts.guard.broke_prefixes(route.guarded),
+        endpoint=visit.endpoint,
     )
     visit.tokens = (before if shadow else after) if route.policy else None
     visit.receipt = receipt  # should the request end in an error from here on
@@ -187,4 +188,5 @@ def undecided(visit: Visit, route: Route, encoding_name: str, failure: str) -> R
         compressor="",
         policy_fingerprint=route.fingerprint,
         version=__version__,
+        endpoint=visit.endpoint,
     )

@@ -75,6 +75,11 @@ class Visit:
     def tenant_name(self) -> str:
         return self.tenant.name if self.tenant else ""
 
+    @property
+    def endpoint(self) -> str:
+        """The path of ours that is asked, below ``/v1``, however it was written."""
+        return self.request.url.path.removeprefix("/v1").rstrip("/")
+
     def overhead_ms(self) -> float:
         """Milliseconds since the start that were not spent waiting for the upstream."""
         return 1000 * (time.perf_counter() - self.started - self.upstream)

@@ -34,7 +34,7 @@ from proxy.errors import BadRequest, CheckpointError, ConfigError, PrecisError
 from proxy.ledger import Receipt
 from proxy.ledger.receipts import decode
 from proxy.ledger.replay import Check, Key, by_mask, by_recomputation
-from proxy.messages.any_shape import parse_as, shape_of
+from proxy.messages.any_shape import FIELDS, parse_as, shape_of
 from proxy.messages.body import Chat
 from proxy.routing import Asked, Route, route
 
@@ -70,9 +70,9 @@ def replay(
     try:
         loaded = load(config or shipped(), os.environ).config
         found = _receipt(receipt, url, key)
-        chat = _chat(messages, found.model)
+        path, chat = _chat(messages, found)
         checks = tuple(by_mask(found, {at: text.value for at, text in chat.texts.items()}))
-        again = _again(loaded, found, chat, rate)
+        again = _again(loaded, found, path, chat, rate)
     except (ConfigError, CheckpointError, BadRequest) as exc:
         complain(exc.problems if isinstance(exc, ConfigError) else [exc.message])
         raise typer.Exit(2) from None
@@ -120,17 +120,21 @@ def _fetched(number: str, url: str, key: str) -> bytes:
     return answer.content
 
 
-def _chat(file: Path, model: str) -> Chat:
+def _chat(file: Path, receipt: Receipt) -> tuple[str, Chat]:
+    """The request, and the path that it was for, which is a guess if the receipt is an old one."""
     try:
         body = file.read_bytes()
     except OSError as exc:
         raise ConfigError([f"--messages {file}: {exc.strerror}"]) from exc
     if body.lstrip()[:1] == b"[":
-        body = b'{"model":%b,"messages":%b}' % (json.dumps(model or "m").encode(), body)
-    return parse_as(shape_of(body), body)
+        named = receipt.model or "m", FIELDS.get(receipt.endpoint, "messages")
+        model, name = (json.dumps(said).encode() for said in named)
+        body = b'{"model":%b,%b:%b}' % (model, name, body)
+    path = receipt.endpoint or shape_of(body)
+    return path, parse_as(path, body)
 
 
-def _again(config: Config, receipt: Receipt, chat: Chat, rate: float | None) -> _Again:
+def _again(config: Config, receipt: Receipt, path: str, chat: Chat, rate: float | None) -> _Again:
     if not any(done.action == "compressed" for done in receipt.messages):
         return _Again(None, "nothing was compressed")
     if not receipt.stable:
@@ -144,7 +148,7 @@ def _again(config: Config, receipt: Receipt, chat: Chat, rate: float | None) -> 
             None, f"no policy here is {receipt.policy} {receipt.policy_fingerprint}{hint}"
         )
     try:
-        return _compressed(config, receipt, chat, route)
+        return _compressed(config, receipt, path, chat, route)
     except (CheckpointError, ConfigError):
         raise
     except PrecisError as exc:
@@ -162,7 +166,7 @@ def _route_of(config: Config, receipt: Receipt, rate: float | None) -> Route | N
     return next((r for r in routes if r.fingerprint == receipt.policy_fingerprint), None)
 
 
-def _compressed(config: Config, receipt: Receipt, chat: Chat, route: Route) -> _Again:
+def _compressed(config: Config, receipt: Receipt, path: str, chat: Chat, route: Route) -> _Again:
     """Compresses once more in a server of its own, by what sends nothing to anybody."""
     from proxy.app import build  # heavy, and only needed here
 
@@ -181,7 +185,7 @@ def _compressed(config: Config, receipt: Receipt, chat: Chat, route: Route) -> _
         parts.scheduler.close()
         said = f"{receipt.compressor} {receipt.compressor_fingerprint}"
         return _Again(None, f"the classifier here is {fingerprint}, not {said}")
-    return asyncio.run(_asked(app, chat))
+    return asyncio.run(_asked(app, path, chat))
 
 
 def _echo(receipt: Receipt) -> tuple[ModelEntry, ...]:
@@ -193,14 +197,12 @@ def _echo(receipt: Receipt) -> tuple[ModelEntry, ...]:
     return (ModelEntry(model_name=receipt.model, litellm_params=echo, model_info=info),)
 
 
-async def _asked(app: Any, chat: Chat) -> _Again:
+async def _asked(app: Any, path: str, chat: Chat) -> _Again:
     import httpx
 
     transport = httpx.ASGITransport(app)
     async with httpx.AsyncClient(transport=transport, base_url="http://replay") as client:
         with capture_logs():  # this is no request of anybody's
-            path = shape_of(chat.body)
-            path = "/compress" if path == "/chat/completions" else path
             answer = await client.post(f"/v1{path}", content=chat.body)
         number = answer.headers["x-precis-request-id"]
         told = await client.get(f"/v1/receipts/{number}")

@@ -72,6 +72,9 @@ class Receipt:
     """Whether it had changed that so lately that a conversation's cached prefix may have gone."""
     comparison: Comparison | None = None
     """How far the answer agreed with that to the original, if that was asked for too."""
+    endpoint: str = ""
+    """The path of ours that was asked, below ``/v1``: ``/chat/completions``; it says how the
+    places of the texts are counted."""
 
     @property
     def saved(self) -> int:

@@ -10,9 +10,17 @@ from collections.abc import Callable, Iterator, Mapping
 from msgspec import Raw
 
 from proxy.messages import anthropic, responses
-from proxy.messages.body import Chat, Message, messages_in
+from proxy.messages.body import Chat, Message, messages_in, parse
 from proxy.messages.completion import parse_completion
-from proxy.messages.source import Source, check_depths, kind_of, model_of, read, stream_of
+from proxy.messages.source import (
+    Source,
+    check_depths,
+    kind_of,
+    model_of,
+    read,
+    refuse,
+    stream_of,
+)
 
 _TEXTS = (b'"text"', responses.TEXT)
 
@@ -29,20 +37,32 @@ def parse_any(body: bytes) -> Chat:
 
 
 def shape_of(body: bytes) -> str:
-    """The path, below ``/v1``, of what takes such a body. Raises BadRequest if it is no object."""
+    """The path, below ``/v1``, of what takes such a body. Raises BadRequest if it is no object.
+
+    A guess: messages may be of any shape, which ``/compress`` takes.
+    """
     _, fields = read(body)
     if "messages" in fields:
-        return "/messages" if "system" in fields else "/chat/completions"
+        return "/messages" if "system" in fields else "/compress"
     return "/completions" if "prompt" in fields and "input" not in fields else "/responses"
 
 
 def parse_as(path: str, body: bytes) -> Chat:
-    """Read a body that is for that path. Raises BadRequest as ``parse`` does."""
+    """Read a body that is for that path. Raises BadRequest as ``parse`` does.
+
+    Also for a path that does not exist, such as one of a later version.
+    """
+    if path not in _PARSERS:
+        refuse(f"There is nothing to read at {path[:100]!r}; there is: {', '.join(_PARSERS)}.")
     return _PARSERS[path](body)
 
 
+FIELDS = {"/completions": "prompt", "/responses": "input"}
+"""The field with the texts by path, where that is not ``messages``."""
+
 _PARSERS: dict[str, Callable[[bytes], Chat]] = {
-    "/chat/completions": parse_any,
+    "/chat/completions": parse,
+    "/compress": parse_any,
     "/completions": parse_completion,
     "/responses": responses.parse_responses,
     "/messages": anthropic.parse_messages,

@@ -180,24 +180,55 @@ SHAPES: dict[str, dict[str, Any]] = {
         ],
     },
     "/v1/compress": {"messages": [{"type": "function_call_output", "output": DOCUMENT}]},
+    # With what only other endpoints read.
+    "/v1/chat/completions": {
+        "system": "A field that nobody knows here.",
+        "messages": [
+            {"role": "user", "content": [{"type": "tool_result", "content": "?"}]},
+            {"role": "user", "content": DOCUMENT},
+        ],
+    },
+    "/chat/completions/": {"messages": [{"role": "user", "content": DOCUMENT}], "input": "?"},
+}
+LISTS = {
+    "/v1/completions": "prompt",
+    "/v1/responses": "input",
+    "/v1/messages": "messages",
+    "/v1/chat/completions": "messages",
 }
 
 
-@pytest.mark.parametrize("path", SHAPES)
+@pytest.mark.parametrize("path,alone", [*((p, "") for p in SHAPES), *LISTS.items()])
 def test_every_shape_of_request_is_found_again(
-    made: tuple[Path, dict[str, Any]], tmp_path: Path, path: str
+    made: tuple[Path, dict[str, Any]], tmp_path: Path, path: str, alone: str
 ) -> None:
+    """``alone``: the field that is given instead of the whole body."""
     folder, _ = made
     headers = {"authorization": f"Bearer {KEY}"}
     body = {"model": "echo", **SHAPES[path]}
+    for name in ("system", "instructions") if alone else ():
+        body.pop(name, None)
     with TestClient(build(load(folder / "config.yaml", {}).config)) as client:
         done = client.post(path, json=body, headers=headers)
         told = client.get(f"/v1/receipts/{done.headers['x-precis-request-id']}", headers=headers)
     (tmp_path / "receipt.json").write_bytes(told.content)
-    (tmp_path / "body.json").write_text(json.dumps(body))
+    (tmp_path / "body.json").write_text(json.dumps(body[alone] if alone else body))
     code, out, err = run(
         *(tmp_path / "receipt.json", "--messages", tmp_path / "body.json"),
         *("--config", folder / "config.yaml"),
     )
     assert (code, err) == (0, ""), out
-    assert "All is as the receipt says" in out
+    assert "All is as the receipt says" in out and "Not compressed" not in out
+
+
+def test_a_receipt_that_names_no_endpoint_is_read_by_the_shape(
+    made: tuple[Path, dict[str, Any]],
+) -> None:
+    folder, _ = made
+    receipt = json.loads((folder / "receipt.json").read_bytes())
+    common = ("-", "--messages", folder / "body.json", "--config", folder / "config.yaml")
+    assert receipt.pop("endpoint") == "/chat/completions"
+    code, out, _ = run(*common, given=json.dumps(receipt))
+    assert (code, out.count("matches")) == (0, 4)
+    code, _, err = run(*common, given=json.dumps(receipt | {"endpoint": "/later"}))
+    assert code == 2 and "'/later'" in err
