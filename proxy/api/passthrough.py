@@ -7,6 +7,7 @@ import re
 import time
 from collections.abc import Callable, Mapping
 from typing import Any
+from urllib.parse import parse_qsl
 
 import msgspec
 from starlette.exceptions import HTTPException
@@ -28,12 +29,14 @@ class _Named(msgspec.Struct):
 
 
 _MODEL_FIELD = re.compile(
-    rb"""(?i)\bname[ \t]*=[ \t]*["']?model["']?[ \t]*(?:;[^\r\n]{0,200})?"""
+    rb"""(?i)\bname(?:[ \t]*=[ \t]*["']?|\*[ \t]*=[ \t]*[\w-]{0,20}'[\w-]{0,20}')model["']?"""
+    rb"""[ \t]*(?:;[^\r\n]{0,200})?"""
     rb"""(?:\r?\n[^\r\n]{1,200}){0,8}\r?\n\r?\n([^\r\n]*)"""
 )
 """The field ``model`` of a multipart form, such as an audio transcription's; bounded, so that time
 stays linear in the body."""
 
+_URLENCODED = "application/x-www-form-urlencoded"
 _BOUNDARY = re.compile(r"""(?i)\bboundary=(?:"([^"]{1,200})"|([^\s;,]{1,200}))""")
 _A_MODEL = re.compile(
     rb"""(?is)\r?\n(?:[^\r\n]{1,200}\r?\n){0,8}?content-disposition:[ \t]*form-data"""
@@ -57,7 +60,7 @@ async def pass_through(request: Request) -> Response:
     body = await read_body(now)
     models = _models_in(request, body)
     if now.tenant:
-        for model in models:
+        for model in (*models, *request.query_params.getlist("model")):
             now.tenant.may_use(model)
     call = Call(
         method=request.method,
@@ -138,11 +141,19 @@ def _models_in(request: Request, body: bytes) -> list[str]:
     if _form_type(request):
         return [name.decode(errors="replace") for name in _MODEL_FIELD.findall(body)]
     if b"{" not in body.lstrip()[:8]:  # a byte order mark may stand before it
-        return []
+        return _models_in_urlencoded(request, body)
     try:
         return [msgspec.json.decode(body, type=_Named).model]
     except msgspec.DecodeError:
         return _models_in_odd(body)
+
+
+def _models_in_urlencoded(request: Request, body: bytes) -> list[str]:
+    """The same for the other form; curl says of everything that it is one, also of JSON."""
+    if not request.headers.get("content-type", "").lower().startswith(_URLENCODED):
+        return []
+    fields = parse_qsl(body.decode(errors="replace"))
+    return [value for name, value in fields if name == "model"]
 
 
 def _models_in_odd(body: bytes) -> list[str]:

@@ -21,6 +21,7 @@ from proxy.errors import BadRequest
 from proxy.upstream.bases import place
 from proxy.upstream.call import Answer, Call, Header, Timeouts
 from proxy.upstream.failures import FOREIGN, translate
+from proxy.upstream.hide_key import without_key
 
 KEEP_ALIVE = 60.0
 """Seconds that an idle connection is kept; a provider that closes earlier is noticed."""
@@ -89,10 +90,17 @@ class OpenAIHttp:
             )
         except FOREIGN as exc:
             raise translate(exc, entry, timeouts) from exc
-        return Answer(
-            response.status,
+        back, chunks = (
             _end_to_end(list(response.raw_headers)),
             _chunks(response, entry, timeouts),
+        )
+        own = entry.litellm_params.api_key
+        if response.status >= 400 and own is not None:
+            back, chunks = without_key(back, chunks, own.get_secret_value())
+        return Answer(
+            response.status,
+            back,
+            chunks,
             entry=entry,
             close=functools.partial(_close, response),
         )

@@ -10,6 +10,8 @@ from tests.e2e.conftest import KEYS
 from tests.e2e.serving import Served
 from tests.servers.recorder import Recorder, Reply
 
+FORM = b"--b\r\nContent-Disposition: form-data; %b\r\n\r\nother\r\n--b--\r\n"
+
 
 def test_embeddings_are_passed_through(server: Served, upstream: Recorder) -> None:
     with server.client() as client:
@@ -125,6 +127,26 @@ def test_a_form_with_an_unlisted_model_stays(server: Served, upstream: Recorder)
 def test_a_form_may_not_name_what_the_list_forbids(shared: Served, upstream: Recorder) -> None:
     with shared.client(KEYS["globex"]) as client, pytest.raises(openai.PermissionDeniedError):
         client.audio.transcriptions.create(model="other", file=("a.wav", b"RIFF"))
+    assert not upstream.requests
+
+
+@pytest.mark.parametrize(
+    "kind,body,query",
+    [
+        ("application/x-www-form-urlencoded", b"a=b&mod%65l=other", ""),
+        ("multipart/form-data; boundary=b", FORM % b"name*=utf-8''model", ""),
+        ("multipart/form-data; boundary=b", FORM % b"name = model", ""),
+        ("text/plain", b'{"model": "other"}', ""),
+        ("application/x-www-form-urlencoded", b'{"model": "other"}', ""),
+        ("application/json", b"{}", "?model=other"),
+    ],
+)
+def test_no_way_of_naming_a_model_leads_around_the_list(
+    shared: Served, upstream: Recorder, kind: str, body: bytes, query: str
+) -> None:
+    headers = {"authorization": f"Bearer {KEYS['globex']}", "content-type": kind}
+    answer = shared.post(body, f"/audio/transcriptions{query}", headers=headers)
+    assert (answer.status_code, answer.json()["error"]["code"]) == (403, "model_not_allowed")
     assert not upstream.requests
 
 

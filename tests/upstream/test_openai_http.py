@@ -112,6 +112,27 @@ async def test_a_compressed_body_stays_compressed() -> None:
     assert json.loads(gzip.decompress(raw))["object"] == "list"
 
 
+@pytest.mark.parametrize("form", ["whole", "pieces", "gzip", "header"])
+async def test_a_refusal_does_not_tell_the_entrys_key(form: str) -> None:
+    said = b"Incorrect API key: sk-operators-own, sk-operators-own."
+    reply = {
+        "whole": Reply(status=401, body=said),
+        "pieces": Reply(status=401, chunks=[said[i : i + 5] for i in range(0, len(said), 5)]),
+        "gzip": Reply(status=401, body=said, gzip=True),
+        "header": Reply(status=500, body=said, headers={"x-said": said.decode()}),
+    }[form]
+    with Recorder() as upstream:
+        upstream.script([reply])
+        model = entry(api_base=upstream.url, api_key="sk-operators-own")
+        async with pool(model, num_retries=0) as models:
+            answer = await models.send(chat())
+            body = await answer.read()
+    assert body == said.replace(b"sk-operators-own", b"*" * 16)
+    assert not any(b"sk-operators" in value for _, value in answer.headers)
+    lengths = [int(value) for name, value in answer.headers if name.lower() == b"content-length"]
+    assert lengths in ([], [len(body)])
+
+
 async def test_a_stream_comes_chunk_by_chunk() -> None:
     """The second chunk is sent only long after the first must have been seen."""
     pieces = [b"data: 1\n\n", b"data: 2\n\n"]
