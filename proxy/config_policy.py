@@ -234,6 +234,8 @@ class Policy(Frozen):
             context_rate=self.context_rate if counted else self.context_rate or CONTEXT_RATE,
             target_context=self.target_context,
             keep_labels="labels" in self.protect,
+            keep_list_marks="markdown" in self.protect,
+            keep_quote_marks=not {"markdown", "mail"}.isdisjoint(self.protect),
         )
 
     @property

@@ -123,7 +123,12 @@ class Rules:
     target_context: int | None = None
     """Number of contexts to keep at most."""
     keep_labels: bool = False
-    """Whether the label that opens a line (``Ines:``) stays as long as a word under it does."""
+    """Whether the label that opens a line (``Ines:``), or the key of a list's item, stays as long
+    as a word under it does."""
+    keep_list_marks: bool = False
+    """Whether the mark of a list's item stays as long as a word of the item does."""
+    keep_quote_marks: bool = False
+    """Whether the mark of a quoted line stays as long as a word of the line does."""
 
 
 @dataclass(frozen=True, slots=True)

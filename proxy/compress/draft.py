@@ -16,8 +16,9 @@ import numpy.typing as npt
 
 from proxy.compress import keep, language, levels, sentences, windows
 from proxy.compress.contexts import Filter, places
+from proxy.compress.heads import Heads
+from proxy.compress.repeats import Repeats
 from proxy.compress.tokenize import Tokenizer, Tokens, unpack
-from proxy.compress.turns import Turns
 from proxy.compress.windows import Window
 from proxy.compress.words import LINE, PUNCTUATION, Units, split
 from proxy.compress.zones import Zones
@@ -93,7 +94,7 @@ class Draft:
     """What the classifier reads; offsets below are into its text."""
     units: Units
     zones: Zones
-    turns: Turns
+    heads: Heads
     tokens: Tokens
     first: Ints
     """Index of the first token that overlaps each unit, shape ``(units,)``."""
@@ -122,9 +123,9 @@ class Draft:
         cuts = windows.cut(units, edges, limit, job.rules.chunk_end_tokens)
         zones = Zones.among(units, job.regions, reading)
         none = np.zeros(len(units), np.bool_)
-        turns = Turns.among(units, job.rules.keep_labels)
+        heads = Heads.among(units, job.rules, zones.stretch if job.regions else None)
         draft = cls(
-            job, reading, units, zones, turns, tokens, first, past, (), none, reader.sentence_share
+            job, reading, units, zones, heads, tokens, first, past, (), none, reader.sentence_share
         )
         readable = draft._readable(cuts, reader)
         unreadable = draft.unreadable.copy()
@@ -214,7 +215,7 @@ class Draft:
         forced |= self.zones.whole(self._rate)
         unseen = (self.past == self.first) | self.unknown(tokenizer)
         forced |= unseen & (self.units.kinds != PUNCTUATION)
-        return self.turns.with_what_stays(self.units, forced)
+        return self.heads.with_what_stays(forced)
 
     @property
     def _rate(self) -> float:
@@ -243,7 +244,7 @@ class Draft:
         forced = self.forced(tokenizer)
         worth = self.worth(packed)
         contexts = self._filter(worth)
-        forced = self.turns.with_what_stays(self.units, forced | contexts.best)
+        forced = self.heads.with_a_word(forced | contexts.best, worth)
         if forced.all() and contexts.at_once.all():
             return as_it_came(job, encoding, self._why_all(forced))
         budget = keep.Budget.of(self.units, encoding, reading)
@@ -287,23 +288,30 @@ class Draft:
             targets[-1] -= budget.tokens_of(outside & ~contexts.at_once)
         ready = self._without_budget(worth, forced, budget)
         kept = np.zeros(len(units), dtype=np.bool_)
-        ranked = contexts.rank(keep.rank(units, worth, forced, self.turns))
+        ranked = contexts.rank(keep.rank(units, worth, forced, self.heads))
+        first = self.heads.first(ranked)
+        loose, inside = forced & ~self.pinned, self.heads.inside
+        repeats = Repeats.among(units, job.rules, loose, inside, zones.stretch)
         for zone, order in enumerate(zones.split(ranked)):
             if not len(order):
                 continue
             where = zones.where(zone)
             part = budget.part(where)
-            final = keep.without_repeats(
-                part.units, job.rules, forced[where], self.pinned[where], zones.stretch[where]
-            )
+            final = repeats.finish(where)
             if ready is not None and zones.rates[zone] is None:
                 there = ready & contexts.at_once
                 kept[where] |= final(there[where] & (zones.of[where] == zone))
             else:
                 if zone == len(targets) - 1:  # the rest, which may lie all over the text
                     final = contexts.whole(forced, final)
+                final = keep.with_heads(self.heads, first, forced, where, final)
                 always = int((forced & contexts.at_once)[order].sum())
-                kept[where] |= keep.choose(order - where.start, always, targets[zone], part, final)
+                # Where marks may be taken out afterwards, at least a word stays.
+                loses = job.rules.drop_consecutive or len(self.heads)
+                solid = self.heads.content[where] if loses else None
+                kept[where] |= keep.choose(
+                    order - where.start, always, targets[zone], part, final, solid
+                )
         return kept if ready is None else self._never_nothing(kept, worth, contexts.at_once)
 
     def _never_nothing(self, kept: Bools, worth: Floats, free: Bools) -> Bools:
@@ -311,21 +319,23 @@ class Draft:
         words = self.units.kinds != LINE
         if (kept & words).any() or not (free & words).any():
             return kept
+        words = self.heads.content if (free & self.heads.content).any() else words
         kept[int(np.argmax(np.where(free & words, worth, -np.inf)))] = True
-        return kept
+        return self.heads.whole(kept, kept)
 
     def _without_budget(self, worth: Floats, forced: Bools, budget: keep.Budget) -> Bools | None:
         """Units that stay by the rules alone, where these name no budget for the text."""
         rules = self.job.rules
         if rules.threshold is None and rules.budget != "window":
             return None
-        leant, _ = keep.lean(self.units, worth, forced, self.turns)
+        leant, _ = keep.lean(self.units, worth, forced, self.heads)
         best = self.zones.most(leant)
         if rules.threshold is not None:
             # Never nothing: the best of each zone is there even where all are below the threshold.
             return leant >= np.minimum(rules.threshold, best)
         in_region = self.zones.of < len(self.zones.starts)
-        return forced | self._by_window(worth, budget) | (in_region & (leant >= best))
+        kept = forced | self._by_window(worth, budget) | (in_region & (leant >= best))
+        return self.heads.whole(kept, forced)
 
     def _by_window(self, worth: Floats, budget: keep.Budget) -> Bools:
         kept = np.zeros(len(self.units), dtype=np.bool_)

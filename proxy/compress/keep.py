@@ -13,12 +13,12 @@ from dataclasses import dataclass, replace
 import numpy as np
 import numpy.typing as npt
 
-from proxy.compress.turns import Turns
+from proxy.compress.heads import Heads, ranges
 from proxy.compress.words import CJK, INTACT, LINE, PUNCTUATION, WORD, Units
 from proxy.reading import Reading
 from proxy.spans import Spans
 from proxy.tokens import Encoding
-from proxy.types import Rules, Span
+from proxy.types import Span
 
 Ints = npt.NDArray[np.int64]
 Floats = npt.NDArray[np.float32]
@@ -37,31 +37,31 @@ _MOST_MISSED = 0.05
 """Share by which the estimate may be wrong before it is not trusted even when corrected."""
 
 
-def rank(units: Units, scores: Floats, forced: Bools, turns: Turns | None = None) -> Ints:
+def rank(units: Units, scores: Floats, forced: Bools, heads: Heads | None = None) -> Ints:
     """Indices of all units, the most worth keeping first: forced, then by score, then in order.
 
     Punctuation that leans on a word comes after that word, so that no mark is left alone.
     """
-    worth, leaning = lean(units, scores, forced, turns)
+    worth, leaning = lean(units, scores, forced, heads)
     return np.lexsort((np.arange(len(units)), leaning, -worth))
 
 
 def lean(
-    units: Units, scores: Floats, forced: Bools, turns: Turns | None = None
+    units: Units, scores: Floats, forced: Bools, heads: Heads | None = None
 ) -> tuple[Floats, Bools]:
     """What each unit is worth, and which units are marks that lean on a word.
 
-    A mark is worth no more than its word, a forced unit more than all others, the label of one of
-    the ``turns`` as much as the best word of the turn.
+    A mark is worth no more than its word, a forced unit more than all others, one of the ``heads``
+    as much as the best word under it.
     """
     worth: Floats = np.where(forced, np.float32(np.inf), scores)
     parent = _leans_on(units)
     leaning = (parent >= 0) & ~forced
     worth[leaning] = np.minimum(worth[leaning], worth[parent[leaning]])
-    if turns is None:
+    if heads is None:
         return worth, leaning
-    worth, labels = turns.worth(units, worth)
-    return worth, leaning & ~labels
+    worth = np.where(forced, worth, heads.worth(worth))
+    return worth, leaning & ~heads.inside
 
 
 def _leans_on(units: Units) -> Ints:
@@ -139,17 +139,27 @@ class Budget:
         return self.encoding.count(self.reading.written(spans))
 
 
-def choose(order: Ints, always: int, target: int, budget: Budget, final: Finish) -> Bools:
+def choose(
+    order: Ints,
+    always: int,
+    target: int,
+    budget: Budget,
+    final: Finish,
+    solid: Bools | None = None,
+) -> Bools:
     """The longest prefix of ``order`` whose text has at most ``target`` tokens, as a mask.
 
     ``order`` may lack some of the units: these are in no prefix. The first ``always`` of the order
-    stay in any case, and at least one unit that is no line end. ``final`` turns a prefix into the
-    mask that will be sent (see ``without_repeats``). Monotone in ``target``: the search walks one
-    fixed tree, and whether it turns right at a node can only change from no to yes as the target
-    grows.
+    stay in any case, and at least one unit that is ``solid``, or else no line end. ``final`` turns
+    a prefix into the mask that will be sent (see ``Repeats``). Monotone in ``target``: the search
+    walks one fixed tree, and whether it turns right at a node can only change from no to yes as
+    the target grows.
     """
     count = len(order)
-    least = 1 + int(np.argmax(budget.units.kinds[order] != LINE))
+    enough = budget.units.kinds[order] != LINE
+    if solid is not None and solid[order].any():
+        enough = solid[order]
+    least = 1 + int(np.argmax(enough))
     position = np.full(len(budget.units), count, dtype=np.int64)
     position[order] = np.arange(count)
 
@@ -204,49 +214,26 @@ def percentile(scores: Floats, costs: Ints, rate: float) -> Bools:
     return scores > threshold
 
 
-def without_repeats(
-    units: Units, rules: Rules, forced: Bools, pinned: Bools, stretch: Ints | None = None
-) -> Finish:
-    """``drop_consecutive``: of forced marks in a row with nothing else kept between, one stays.
+def with_heads(heads: Heads, first: Ints, forced: Bools, where: slice, final: Finish) -> Finish:
+    """``final`` after heads are taken out of which the ``first`` word is not there yet.
 
-    Line ends are one kind, the ends of sentences another, any other forced token its own. The
-    first mark of a kind stays; of line ends the last of those with the most lines, so that an
-    empty line before a heading is still there. Marks inside ``pinned`` spans always stay. Units of
-    which ``stretch`` (growing) differs have something kept between them.
+    The masks are of the units in the stretch ``where``; heads that are ``forced`` stay.
     """
-    if not rules.drop_consecutive:
-        return lambda kept: kept
-    kinds: dict[str, int] = {}
-    kind = np.full(len(units), -1, dtype=np.int64)
-    for index in np.flatnonzero(forced & ~pinned & ~units.intact).tolist():
-        name = _repeatable(units.strings[index], rules)
-        if name:
-            kind[index] = kinds.setdefault(name, len(kinds))
-    marks = np.flatnonzero(kind >= 0)
-    apart = 0 if stretch is None else stretch[marks]
-    lines = np.array([-units.strings[index].count("\n") for index in marks], dtype=np.int64)
-    order = np.lexsort((np.where(lines < 0, -marks, marks), lines))
+    low, high = np.searchsorted(heads.starts, (where.start, where.stop))
+    starts, words, first = heads.starts[low:high], heads.words[low:high], first[low:high]
+    free = ~forced[starts]
+    if not free.any():
+        return final
+    starts, words, first = starts[free], words[free], first[free]
+    units = ranges(starts, words) - where.start
+    word = np.repeat(first, words - starts) - where.start
 
-    def final(kept: Bools) -> Bools:
-        # How many other units are kept before each mark tells which run of marks it is in.
-        run = apart + np.cumsum(kept & (kind < 0))[marks]
-        _, best = np.unique((run * len(kinds) + kind[marks])[order], return_index=True)
-        chosen = marks[order[best]]
+    def finish(kept: Bools) -> Bools:
         result = kept.copy()
-        result[marks] = False
-        result[chosen] = kept[chosen]
-        return result
+        result[units] &= kept[word]
+        return final(result)
 
-    return final
-
-
-def _repeatable(unit: str, rules: Rules) -> str:
-    if unit[0] == "\n":
-        return "\n"
-    if unit in (".", "!", "?"):
-        return "."
-    reserved = rules.force_reserve_digit and any(map(str.isdecimal, unit))
-    return unit if unit in rules.force_tokens and not reserved else ""
+    return finish
 
 
 def join(units: Units, kept: Bools) -> str:
@@ -289,7 +276,13 @@ def _bridges(units: Units, left: Ints, right: Ints) -> Ints:
     spans = np.stack([start, np.where(start < high, start + 1, high)], axis=1)
     for index in np.flatnonzero((kinds_left == INTACT) | (kinds_right == INTACT)).tolist():
         sides = kinds_left[index] == INTACT, kinds_right[index] == INTACT
-        spans[index] = _beside_block(units.text, int(low[index]), int(high[index]), sides)
+        at_block = _beside_block(units.text, int(low[index]), int(high[index]), sides)
+        # A line end that is kept is enough: what is left is what indents the block.
+        if kinds_right[index] == LINE:
+            at_block = at_block[1], at_block[1]
+        elif kinds_left[index] == LINE:
+            at_block = max(at_block[0], units.text.rfind("\n", *at_block) + 1), at_block[1]
+        spans[index] = at_block
     return spans
 
 

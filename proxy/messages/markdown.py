@@ -1,4 +1,4 @@
-"""Markdown that is not code or a table: front matter, headings, list and quote marks, links.
+"""Markdown that is not code or a table: front matter, headings, links, rules.
 
 Every search starts at a line or a bracket and looks a bounded way, so that time is linear in the
 text.
@@ -7,7 +7,7 @@ text.
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 
 from proxy.types import Mark, Span
 
@@ -19,11 +19,6 @@ _UNDERLINED = re.compile(
     r"\n[ \t]{0,8}\r?\n[ ]{0,3}(?P<mark>[^\W_][^\n]{0,120}\n[ ]{0,3}(?:={3,80}|-{3,80}))"
     r"[ \t]*(?=\r?\n|\Z)"
 )
-_LIST_MARK = re.compile(
-    r"\n[ \t>]{0,24}(?P<mark>(?:[-*+•‣◦–]|\(?(?:\d{1,3}|[a-zA-Z]|[ivx]{1,5})[.)])"
-    r"(?:[ ]\[[ xX]\])?)(?=[ \t])"
-)
-_QUOTE_MARK = re.compile(r"\n[ \t]{0,3}(?P<mark>>(?:[ ]?>){0,12})")
 _RULE = re.compile(
     r"\n[ ]{0,3}(?P<mark>(?P<sign>[-*_])(?:[ ]{0,2}(?P=sign)){2,60}+)[ \t]*(?=\r?\n|\Z)"
 )
@@ -31,6 +26,7 @@ _DEFINITION = re.compile(
     r"\n[ ]{0,3}(?P<mark>\[[^\]\n\[]{1,80}\]:(?:[ \t]+<?\S{1,500}[^\n]{0,200})?)"
 )
 _LINK = re.compile(
+    r"\[!\[[^\[\]]{0,120}\]\([^()\s]{1,500}\)\]\([^()\s]{1,500}\)|"  # an image that links
     r"\[[^\[\]]{0,120}\](?:\([^()\s]{1,500}(?:\([^()\s]{0,200}\)[^()\s]{0,200})?"
     r"(?:[ \t]+[\"'][^\"'\n]{0,200}[\"'])?\)|\[[^\[\]\n]{0,80}\])|\[\^[^\[\]\n]{1,80}\]"
 )
@@ -64,14 +60,7 @@ def links(text: str) -> Iterator[Span]:
         yield match.start("mark") - 1, end
 
 
-def _at_lines(pattern: re.Pattern[str]) -> Callable[[str], Iterator[Span]]:
-    def find(text: str) -> Iterator[Span]:
-        for match in pattern.finditer("\n" + text):
-            yield match.start("mark") - 1, match.end("mark") - 1
-
-    return find
-
-
-list_marks = _at_lines(_LIST_MARK)
-quote_marks = _at_lines(_QUOTE_MARK)
-rules = _at_lines(_RULE)
+def rules(text: str) -> Iterator[Span]:
+    """Spans of lines that are drawn between paragraphs."""
+    for match in _RULE.finditer("\n" + text):
+        yield match.start("mark") - 1, match.end("mark") - 1

@@ -12,7 +12,7 @@ from types import MappingProxyType
 from proxy.messages.addresses import addresses
 from proxy.messages.figures import numbers
 from proxy.messages.mail import mail_lines
-from proxy.messages.markdown import headings, links, list_marks, quote_marks, rules
+from proxy.messages.markdown import headings, links, rules
 from proxy.messages.markup import titles
 from proxy.messages.spans import disjoint
 from proxy.types import Mark, Span
@@ -106,11 +106,9 @@ def quotes(text: str) -> Iterator[Span]:
 CLASSES: Mapping[str, Mapping[str, Callable[[str], Iterator[Span]]]] = MappingProxyType(
     {
         "code": {"code": inline_code},
-        "mail": {"mail line": mail_lines, "quote mark": quote_marks},
+        "mail": {"mail line": mail_lines},
         "markdown": {
             "heading": headings,
-            "list mark": list_marks,
-            "quote mark": quote_marks,
             "link": links,
             "rule": rules,
         },

@@ -6,10 +6,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from proxy.compress.turns import Turns, labels
+from proxy.compress.heads import Heads
+from proxy.compress.turns import labels
 from proxy.compress.words import split
 from proxy.tokens import encoding
-from proxy.types import Mark
+from proxy.types import Mark, Rules
 from tests.compress.readers import fake
 
 NAMES = st.sampled_from(["Ines Okafor", "TOM", "Dr. Weiss (guest)", "Speaker 5", "Q", "**Per**"])
@@ -89,8 +90,8 @@ def test_what_is_in_a_sentence_is_no_label() -> None:
 
 def test_a_label_in_a_block_is_a_part_of_it() -> None:
     text = "Ines: this\n```\nName: x\n```\nTom: that"
-    turns = Turns.among(split(text, [(11, 26)]))
-    assert len(turns.starts) == 2
+    heads = Heads.among(split(text, [(11, 26)]), Rules(keep_labels=True))
+    assert len(heads) == 2
     block = Mark(11, 26, "code")
     result = fake().compress(text, 0.2, keep_labels=True, intact=[block])
     assert result.text.startswith("Ines:") and "Name: x" in result.text

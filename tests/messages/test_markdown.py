@@ -8,8 +8,6 @@ from proxy.messages.markdown import (
     front_matter,
     headings,
     links,
-    list_marks,
-    quote_marks,
     rules,
 )
 
@@ -34,14 +32,7 @@ def test_a_line_under_running_text_makes_no_heading_of_it() -> None:
     assert found(headings, "one line\nand another\n---\n\n- item\n---\n") == []
 
 
-def test_list_marks_are_found() -> None:
-    text = "- a\n  * b\n+ c\n1. d\n10) e\n(a) f\n- [ ] g\n* [x] h\n> - i\n-j\n3.5 is\n"
-    marks = ["-", "*", "+", "1.", "10)", "(a)", "- [ ]", "* [x]", "-"]
-    assert found(list_marks, text) == marks
-
-
-def test_quote_marks_and_rules_are_found() -> None:
-    assert found(quote_marks, "> a\n>> b\n> > c\n5 > 3\n") == [">", ">>", "> >"]
+def test_rules_are_found() -> None:
     assert found(rules, "---\n\n* * *\n___\n--\n- - a\n") == ["---", "* * *", "___"]
 
 
@@ -49,7 +40,7 @@ def test_quote_marks_and_rules_are_found() -> None:
     "link",
     [
         "[the page](https://a.example/b)", '[the page](b/c.md "Title")', "![a map](x_(1).png)",
-        "[the page][ref]", "[two\nlines](x)", "[^1]", "[the page][]",
+        "[![state](a.svg)](b)", "[the page][ref]", "[two\nlines](x)", "[^1]", "[the page][]",
     ],
 )  # fmt: skip
 def test_a_link_is_found_whole(link: str) -> None:

@@ -25,12 +25,12 @@ MOST_DIFFERENT = 2
 """Words of a sample that another processor's arithmetic may choose otherwise."""
 
 STAYS = {
-    "handbook.md": ["front matter", "heading", "list mark", "quote mark", "link", "rule", "code"],
+    "handbook.md": ["front matter", "heading", "link", "rule", "code"],
     "tables.md": ["table"],
     "change.diff": ["diff"],
     "traces.txt": ["trace"],
     "logs.txt": ["log", "json"],
-    "thread.eml.txt": ["mail header", "mail line", "quote mark"],
+    "thread.eml.txt": ["mail header", "mail line"],
     "page.html": ["tag", "code", "heading"],
     "feed.xml": ["tag", "heading"],
 }
