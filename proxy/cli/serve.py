@@ -22,7 +22,9 @@ def serve(
         Path | None, typer.Option(help="The config.yaml; the shipped one if not given.")
     ] = None,
     host: Annotated[str | None, typer.Option(help="Overrides server.host.")] = None,
-    port: Annotated[int | None, typer.Option(help="Overrides server.port; 0 for any.")] = None,
+    port: Annotated[
+        int | None, typer.Option(min=0, max=65_535, help="Overrides server.port; 0 for any.")
+    ] = None,
 ) -> None:
     """Serve the proxy until it is stopped."""
     try:
