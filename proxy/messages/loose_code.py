@@ -27,46 +27,46 @@ CHARS_A_FIELD = 120
 
 _NUMBERED = re.compile(r"[ \t]{0,8}\d{1,6}(?:\t|[ \t]?[|:│→][ \t]?)")
 """What ``cat -n`` and its like put before a line."""
-_STRONG = re.compile(
-    r"\{\s*$|[)\]}'\"]\s*;\s*$|^\s*(?:\S+\s+){0,3}\S+;\s*$|^(?=.*(?:\w[(\[]|[={<])).*;\s*$|[;)]\s*\}\s*$"
-    r"|^\s*(?:[rbf]?\"{3}|'{3})|(?:\"{3}|'{3})\s*$"
-    r"|^\s*[)\]}]{1,3}[,;:]?\s*(?:$|else\b|catch\b|from\b)"
-    r"|^\s*@[\w.]+(?:\(.*)?$"
-    r"|^\s*(?:#include\b|#!|#define\b|>>> |//|/\*|\*/|\$ [a-z./]|<\?|--\s)"
-    r"|^\s*(?:async\s+)?(?:def|fn|func|function)\s+[\w.]+\s*[(\[<]"
-    r"|^\s*func\s*\([^()]*\)\s*\w+\("
-    r"|^\s*(?:export\s+|public\s+|abstract\s+|final\s+)*(?:class|interface|enum|struct|trait|impl)"
-    r"\s+\w+[^.]*[:{(]\s*$"
-    r"|^\s*(?:from\s+[\w.]+\s+)?import\s+[\w{*'\"(][\w.,{}* '\"/@()-]*;?\s*$"
-    r"|^\s*(?:export\s+(?:default|type|async)\s+\w|export\s*[{*])"
-    r"|^\s*(?:package|module|namespace|using|require|include)\s+[\w.:'\"/]+;?\s*$"
-    r"|^\s*(?:const|let|var|val|static|public|private|protected)\s+[\w<>\[\]{]+.*[=;({]"
-    r"|^\s*(?:if|elif|for|while|with|switch|match|except)\b.*[:{]\s*(?:#.*|//.*)?$"
-    r"|^\s*(?:else|try|finally|do|loop|\}?\s*else\s+if\b.*)\s*[:{]\s*$"
-    r"|^\s*return(?:\s+[^\s].*[\w)\]}'\"]|)\s*$(?<![.!?])"
-    r"|^\s*(?:pass|break|continue|end|fi|done|esac|\.\.\.)\s*$"
-    r"|^\s*(?:SELECT|FROM|WHERE|LEFT JOIN|INNER JOIN|JOIN|ON|AND|OR|GROUP BY|ORDER BY|HAVING|LIMIT|"
-    r"INSERT INTO|UPDATE|DELETE FROM|CREATE|ALTER|DROP|SET|VALUES|WITH|UNION)\s+(?=.*[a-z=(*])"
+_BEGINS = re.compile(  # a line without white space at its ends
+    r"[rbf]?\"{3}|'{3}"
+    r"|[)\]}]{1,3}[,;:]?(?:$|\s*(?:else|catch|from)\b)"
+    r"|@[\w.]+(?:\(.*)?$"
+    r"|#include\b|#!|#define\b|>>> |//|/\*|\*/|\$ [a-z./]|<\?|--\s"
+    r"|(?:async\s)?(?:def|fn|func|function)\s[\w.]+\s?[(\[<]|func\s?\([^()]*\)\s?\w+\("
+    r"|(?:export\s|public\s|abstract\s|final\s){0,3}"
+    r"(?:class|interface|enum|struct|trait|impl)\s\w+[^.]*[:{(]$"
+    r"|(?:from\s[\w.]+\s)?import\s[\w{*'\"(][\w.,{}* '\"/@()-]*;?$"
+    r"|export\s(?:default|type|async)\s\w|export\s?[{*]"
+    r"|(?:package|module|namespace|using|require|include)\s[\w.:'\"/]+;?$"
+    r"|(?:const|let|var|val|static|public|private|protected)\s[\w<>\[\]{].*[=;({]"
+    r"|(?:if|elif|for|while|with|switch|match|except)\b.*[:{]\s*(?:#.*|//.*)?$"
+    r"|(?:else|try|finally|do|loop|\}?\s*else\sif\b.*)\s*[:{]$"
+    r"|return(?:\s.*[\w)\]}'\"])?$"
+    r"|(?:pass|break|continue|end|fi|done|esac|\.\.\.)$"
+    r"|(?:SELECT|FROM|WHERE|LEFT JOIN|INNER JOIN|JOIN|ON|AND|OR|GROUP BY|ORDER BY|HAVING|LIMIT|"
+    r"INSERT INTO|UPDATE|DELETE FROM|CREATE|ALTER|DROP|SET|VALUES|WITH|UNION)\s(?=.*[a-z=(*])"
     r"[\w(*`\"'.]"
-    r"|^\s*(?:FROM|RUN|COPY|ADD|CMD|ENTRYPOINT|ENV|ARG|WORKDIR|EXPOSE|USER|HEALTHCHECK)\s+"
+    r"|(?:FROM|RUN|COPY|ADD|CMD|ENTRYPOINT|ENV|ARG|WORKDIR|EXPOSE|USER|HEALTHCHECK)\s"
     r"(?=.*[a-z=\[])\S"
-    r"|^[ \t]*[\w.\[\]'\"$*&>-]+(?:,\s*[\w.*]+)*(?::\s*[\w.\[\], |\"'<>]+)?"
-    r"[ \t]*(?:[-+*/|&^%]|//|\*\*|\?\?|>>|<<)?:?=(?!=)[ \t]*\S"
-    r"|^\s*(?:await\s+|yield\s+|raise\s+|throw\s+|new\s+|assert\s+|del\s+|not\s+|and\s+|or\s+)*"
-    r"[A-Za-z_$][\w.$?!:]*\([^()]*(?:\([^()]*\)[^()]*)*\)?[,;:]?\s*(?:#.*|//.*)?$"
-    r"|^\s*\[{1,2}[\w.\"' -]+\]{1,2}\s*$"
-    r"|^[\s\[({]*['\"][^'\"]{1,60}['\"]\s*(?::|=>)\s*\S"
-    r"|^\s*[\[({]*['\"][^'\"]{0,80}['\"][,)\]}]+\s*$"
-    r"|^\s*[A-Za-z_]\w*,\s*$"
-    r"|^[\w./@-]*[./][\w./@-]*:\d+[:-]"
-    r"|^commit [0-9a-f]{7,40}\b|^\s\S+\s+\|\s+\d+ [+-]*$"
-    r"|^\s*\\(?:begin|end|section|subsection|usepackage|documentclass|item|label|caption)\b"
-    r"|^[A-Z][A-Z0-9-]+(?:;[A-Z]+=[^:;]+)*:\S"
+    r"|[\w.\[\]'\"$*&>-]++(?:,\s?[\w.*]++)*+(?::\s?[\w.\[\], |\"'<>]++)?"
+    r"[ \t]*+(?:[-+*/|&^%]|//|\*\*|\?\?|>>|<<)?:?=(?!=)[ \t]*\S"
+    r"|(?:(?:await|yield|raise|throw|new|assert|del|not|and|or)\s){0,3}+"
+    r"[A-Za-z_$][\w.$?!:]*+\([^()]*+(?:\([^()]*+\)[^()]*+)*+\)?[,;:]?\s*+(?:#.*|//.*)?$"
+    r"|\[{1,2}[\w.\"' -]+\]{1,2}$"
+    r"|[\s\[({]*+['\"][^'\"]{1,60}['\"]\s?(?::|=>)\s?\S"
+    r"|[\[({]*+['\"][^'\"]{0,80}['\"][,)\]}]+$"
+    r"|[A-Za-z_]\w*,$"
+    r"|(?=[\w@-]*+[./])[\w./@-]++:\d+[:-]"
+    r"|commit [0-9a-f]{7,40}\b|\S+\s+\|\s+\d+ [+-]*$"
+    r"|\\(?:begin|end|section|subsection|usepackage|documentclass|item|label|caption)\b"
+    r"|[A-Z][A-Z0-9-]+(?:;[A-Z]+=[^:;]+)*:\S"
 )
-_SETTING = re.compile(r"^\s*(?:- )?[a-z_][\w./-]*:(?:\s+(?P<value>\S.*))?$")
-_ITEM = re.compile(r"^\s+- (?:[{\[\"'\w][^\s]*|\{.*\}|\[.*\])\s*$")
-_COMMENT = re.compile(r"^\s*(?:#|\*|--)\s")
-_LITERAL = re.compile(r"^\s*(?:[A-Za-z_][\w.]*)?[({\[].*[)}\]][,;]?\s*$", re.DOTALL)
+_ENDS = re.compile(r"[)\]}'\"]\s?;$|[;)]\s?\}$")
+_SIGNED = re.compile(r"\w[(\[]|[={<]")
+_SETTING = re.compile(r"(?:- )?[a-z_][\w./-]*:(?:\s+(?P<value>\S.*))?$")
+_ITEM = re.compile(r"- (?:[{\[\"'\w]\S*|\{.*\}|\[.*\])$")
+_COMMENT = re.compile(r"(?:#|\*|--)\s")
+_LITERAL = re.compile(r"\s*(?:[A-Za-z_][\w.]*)?[({\[].*[)}\]][,;]?\s*$", re.DOTALL)
 _FIELD = re.compile(r"['\"]\w[^'\"]{0,60}['\"]\s*(?::|=>)\s|[({, ][a-z_]\w{0,40}=(?=\S)")
 _SIGNS = "{}();="
 _DENSE = 0.07
@@ -75,6 +75,8 @@ _SPACED = 0.1
 """and share of spaces below which it is. English has one in six characters."""
 _VALUE_WORDS = 4
 """Words of a setting's value above which a line is somebody who says something."""
+_STATEMENT_WORDS = 4
+"""Words of the longest line that a semicolon alone makes a statement."""
 _CODE, _NEUTRAL, _PROSE = 1, 0, -1
 
 
@@ -111,24 +113,37 @@ def _clear(text: str, run: list[Span], code: int, filled: int) -> Iterator[Span]
 
 
 def _kind_of(text: str, start: int, end: int) -> int:
-    line = text[start:end].rstrip("\r")
-    numbered = _NUMBERED.match(line)
-    if numbered:
-        line = line[numbered.end() :]
-    if not line.strip():
+    written = text[start:end]
+    if numbered := _NUMBERED.match(written):
+        written = written[numbered.end() :]
+    line = written.strip()
+    if not line:
         return _NEUTRAL
     if len(line) > LONGEST_LINE:
         return _CODE if _is_all_code(line) else _PROSE
-    if line.lstrip().startswith("<"):
+    if line[0] == "<" and line[:2] != "<?":
         return _NEUTRAL  # a tag, which has a class of its own
-    if _STRONG.search(line) or _ITEM.match(line) or _is_all_code(line):
+    indented = written[0] in " \t"
+    if _BEGINS.match(line) or _ends_like_code(line) or (indented and _ITEM.match(line)):
         return _CODE
     setting = _SETTING.match(line)
     if setting and len((setting["value"] or "").partition(" #")[0].split()) <= _VALUE_WORDS:
         return _CODE
-    if _COMMENT.match(line) or line[:1] in " \t" or len(line.split()) < 3:
+    if _is_all_code(line):
+        return _CODE
+    if indented or _COMMENT.match(line) or len(line.split()) < 3:
         return _NEUTRAL
     return _PROSE
+
+
+def _ends_like_code(line: str) -> bool:
+    if line[-1] not in ";{}\"'":
+        return False
+    if line[-1] == "{" or line.endswith(('"""', "'''")):
+        return True
+    if line[-1] == ";" and (len(line.split()) <= _STATEMENT_WORDS or _SIGNED.search(line)):
+        return True
+    return _ENDS.search(line) is not None
 
 
 def _is_all_code(line: str) -> bool:

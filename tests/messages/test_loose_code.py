@@ -75,6 +75,8 @@ def test_a_file_that_a_tool_returns_stays_whole(name: str) -> None:
         "Let x = 3 be given.\nThen we go on (as before) and find no other.\nThat is all there is.",
         "user: I would like to know where my parcel is\nagent: Let me have a look at that for you\n"
         "user: Thank you very much, that is kind\nagent: It has not left the warehouse yet",
+        "09:15:30 Ann: good morning to all of you\n09:15:42 Bob: hello\n09:16:01 Ann: let us begin\n"
+        * 3,
         "Dear all,\n\nthanks for coming.\n\nBest,\nAnn (finance)\nmake sure you come back",
     ],
 )
@@ -93,3 +95,13 @@ def test_prose_in_json_is_still_compressed() -> None:
     body = json.dumps({"id": 7, "ok": False, "text": MEETING}, indent=2)
     found = passage(f"What it said:\n\n{body}\n\nWhat is that?", "tool", Policy())
     assert found.regions and not found.reason
+
+
+@pytest.mark.parametrize(
+    "line",
+    ["f(" + "(" * 197, "f" + "()" * 99, "a," * 99, "a: " + "b " * 98, " " * 198 + "x", "a." * 99,
+     "class " + "a" * 190, "if " + "a " * 98, "'a'," * 49, "not and or " * 18, "f(a" * 66],
+)  # fmt: skip
+def test_hostile_lines_end(line: str) -> None:
+    list(loose_code(f"{line}\n" * 5_000))
+    list(loose_code(line * 5_000))
