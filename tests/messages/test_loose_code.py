@@ -75,7 +75,7 @@ def test_a_file_that_a_tool_returns_stays_whole(name: str) -> None:
         "Let x = 3 be given.\nThen we go on (as before) and find no other.\nThat is all there is.",
         "user: I would like to know where my parcel is\nagent: Let me have a look at that for you\n"
         "user: Thank you very much, that is kind\nagent: It has not left the warehouse yet",
-        "09:15:30 Ann: good morning to all of you\n09:15:42 Bob: hello\n09:16:01 Ann: let us begin\n"
+        "09:15:30 Ann: good morning to you all\n09:15:42 Bob: hello\n09:16:01 Ann: let us begin\n"
         * 3,
         "Dear all,\n\nthanks for coming.\n\nBest,\nAnn (finance)\nmake sure you come back",
     ],
