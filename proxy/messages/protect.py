@@ -62,6 +62,20 @@ _QUOTE = re.compile(  # each branch starts with a literal, for which the engine 
     """,
     re.VERBOSE,
 )
+MAX_FORMULA = 400
+"""Characters of the longest formula between signs of its own."""
+_FORMULA = re.compile(
+    rf"""
+      \$\$(?:[^$\n]|\n(?!\s*\n)){{1,{MAX_FORMULA}}}?\$\$
+    | \\\[(?:[^\\\n]|\\[^\[\]]|\n(?!\s*\n)){{1,{MAX_FORMULA}}}+\\\]
+    | \\\((?:[^\\\n]|\\[^()]|\n(?!\s*\n)){{1,{MAX_FORMULA}}}+\\\)
+    | \\begin\{{(?P<name>[a-z]{{1,20}}\*?)\}}(?:[^\n]|\n(?!\s*\n)){{1,{MAX_FORMULA}}}?
+      \\end\{{(?P=name)\}}
+    | \$(?=[^\s\d$]|\d[^$\n]*[\\^_])(?=[A-Za-z]\$|[^$\n]*[\\^_{{}}=<>])
+      (?:[^$\n\\]|\\[^\n]){{1,120}}(?<!\s)\$(?!\w)
+    """,
+    re.VERBOSE,
+)
 _BACKTICKS = re.compile(r"`+")
 
 
@@ -98,6 +112,13 @@ def inline_code(text: str) -> Iterator[Span]:
         i = partner[i] + 1 if near else i + 1
 
 
+def formulas(text: str) -> Iterator[Span]:
+    """Spans of formulas as TeX and Markdown write them, with their signs; of prices none."""
+    if "$" not in text and "\\" not in text:
+        return iter(())
+    return (match.span() for match in _FORMULA.finditer(text))
+
+
 def quotes(text: str) -> Iterator[Span]:
     """Spans of short quotations, with their quotation marks."""
     return (match.span() for match in _QUOTE.finditer(text))
@@ -105,7 +126,7 @@ def quotes(text: str) -> Iterator[Span]:
 
 CLASSES: Mapping[str, Mapping[str, Callable[[str], Iterator[Span]]]] = MappingProxyType(
     {
-        "code": {"code": inline_code},
+        "code": {"code": inline_code, "formula": formulas},
         "mail": {"mail line": mail_lines},
         "markdown": {
             "heading": headings,

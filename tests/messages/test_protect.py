@@ -146,3 +146,26 @@ def test_only_the_named_classes_are_found() -> None:
 
 def test_number_within_a_quotation_belongs_to_it() -> None:
     assert [m.reason for m in protected('say "5 of 7"', ["numbers", "quotes"])] == ["quote"]
+
+
+@pytest.mark.parametrize(
+    "formula",
+    ["$x^2 + y_1 \\neq 0$", "$x$", "$a - b = c$", "$$\\int_0^1 f(x)\\,dx\n= -3$$",
+     "\\(f(x) = -x\\)", "\\[E = mc^2\\]", "\\begin{align}a&=b\\\\c&\\not=d\\end{align}",
+     "$p < 0.05$"],
+)  # fmt: skip
+def test_formula_is_whole(formula: str) -> None:
+    text = f"It holds that {formula}, and {formula} too."
+    assert found(text, "code") == [formula] * 2
+
+
+def test_prices_and_variables_are_no_formulas() -> None:
+    text = "It cost $5 or $6, then $7 = US$ 8; set $HOME and $PATH to a_b. C:\\dir\\(x) \\[ and"
+    assert found(text, "code") == []
+
+
+@pytest.mark.parametrize(
+    "text", ["$a=" * 50_000, "\\(" * 50_000, "\\begin{a}" * 20_000, "$$x" * 50_000]
+)
+def test_hostile_formulas_end(text: str) -> None:
+    found(text, "code")
