@@ -17,6 +17,7 @@ import numpy.typing as npt
 from proxy.compress import keep, language, levels, sentences, windows
 from proxy.compress.contexts import Filter, places
 from proxy.compress.heads import Heads
+from proxy.compress.negated import with_what_is_negated
 from proxy.compress.repeats import Repeats
 from proxy.compress.tokenize import Tokenizer, Tokens, unpack
 from proxy.compress.windows import Window
@@ -205,6 +206,10 @@ class Draft:
         spans = [(mark.start, mark.end) for mark in self.job.forced]
         return _covered(self.units, self.reading.places(spans))
 
+    def _pinned_as(self, reason: str) -> Bools:
+        spans = [(mark.start, mark.end) for mark in self.job.forced if mark.reason == reason]
+        return _covered(self.units, self.reading.places(spans))
+
     def forced(self, tokenizer: Tokenizer) -> Bools:
         """Units that stay whatever their score, shape ``(units,)``.
 
@@ -244,7 +249,10 @@ class Draft:
         forced = self.forced(tokenizer)
         worth = self.worth(packed)
         contexts = self._filter(worth)
-        forced = self.heads.with_a_word(forced | contexts.best, worth)
+        forced = with_what_is_negated(
+            self.units, worth, forced | contexts.best, self._pinned_as("negation")
+        )
+        forced = self.heads.with_a_word(forced, worth)
         if forced.all() and contexts.at_once.all():
             return as_it_came(job, encoding, self._why_all(forced))
         budget = keep.Budget.of(self.units, encoding, reading)
