@@ -78,8 +78,13 @@ def head(text: str, start: int, end: int, words: int, chars: int) -> int:
         end = start + chars
         while end > start and _joined(text, end):
             end -= 1
-    starts = [m.end() for m in islice(_WORD.finditer(text, start, end), words + 1)]
-    return trim(text, start, starts[words - 1])[1] if len(starts) > words else end
+    ends = [m.end() for m in islice(_WORD.finditer(text, start, end), words + 1)]
+    if len(ends) <= words:
+        return end
+    end = ends[words - 1]
+    while end > start and _joined(text, end):  # let's
+        end -= 1
+    return trim(text, start, end)[1]
 
 
 def tail(text: str, start: int, end: int, words: int, chars: int) -> int:
@@ -92,7 +97,12 @@ def tail(text: str, start: int, end: int, words: int, chars: int) -> int:
         while start < end and _joined(text, start):
             start += 1
     starts = [m.start() for m in _WORD.finditer(text, start, end)]
-    return starts[-words] if len(starts) > words else start
+    if len(starts) <= words:
+        return start
+    start = starts[-words]
+    while start < end and _joined(text, start):
+        start += 1
+    return trim(text, start, end)[0]
 
 
 def clip(text: str, start: int, end: int) -> int:
