@@ -7,6 +7,7 @@ takes its scale over the whole input).
 
 from __future__ import annotations
 
+import gc
 import logging
 import shutil
 from pathlib import Path
@@ -21,6 +22,8 @@ from proxy.errors import CheckpointError
 
 _FUSED = frozenset("bert roberta xlm-roberta camembert distilbert".split())
 """Families with BERT's attention, whose pattern the optimizer finds."""
+_EMBEDDINGS_FUSED = frozenset("bert distilbert".split())
+"""Those of them whose embeddings it fuses with what comes after."""
 _SLOWER = ["SkipLayerNormFusion", "BiasSkipLayerNormFusion"]
 """What ONNX Runtime would fuse on opening a file: adds and normalizes in one kernel, which takes
 six times as long as two (340 against 57 us for 187 tokens of width 384)."""
@@ -94,19 +97,27 @@ def fuse(raw: Path, file: Path, family: str, heads: int, width: int) -> None:
     """
     external = sum(file.stat().st_size for file in raw.parent.iterdir()) > _LIMIT
     if family in _FUSED:
+        from onnx.external_data_helper import load_external_data_for_model
         from onnxruntime.transformers import fusion_options, optimizer  # heavy, only for export
 
         wanted = fusion_options.FusionOptions("bert")
         wanted.enable_skip_layer_norm = wanted.enable_bias_skip_layer_norm = False  # see _SLOWER
         fused = optimizer.optimize_model(
-            str(raw),
+            _without_weights(raw, width, embeddings=family in _EMBEDDINGS_FUSED),
             model_type="bert",
             num_heads=heads,
             hidden_size=width,
             optimization_options=wanted,
+            opt_level=0,  # what a session does on opening a file need not be done here
         )
         _drop_masks(fused)
-        fused.save_model_to_file(str(file), use_external_data_format=external)
+        gc.collect()  # what fusing has made and left is bound up with itself
+        if external:
+            load_external_data_for_model(fused.model, str(raw.parent))
+            fused.save_model_to_file(str(file), use_external_data_format=True)
+        else:
+            fused.save_model_to_file(str(raw))
+            _write_whole(raw, file)
     elif external:
         import onnx
 
@@ -114,6 +125,69 @@ def fuse(raw: Path, file: Path, family: str, heads: int, width: int) -> None:
         onnx.save_model(onnx.load(raw), file, save_as_external_data=True, location=location)
     else:
         shutil.copy(raw, file)
+
+
+def _without_weights(raw: Path, width: int, *, embeddings: bool) -> Any:
+    """The model with its weights left in files beside it, but for those that fusing reads.
+
+    Fusing copies a model several times over; this way the copies are small. It reads what is as
+    wide as it is high, which are the weights of attention, vectors, and ``embeddings`` if they are
+    fused too.
+    """
+    import onnx
+    from onnx.external_data_helper import load_external_data_for_tensor, uses_external_data
+
+    model = onnx.load(_apart(raw), load_external_data=False)
+    for tensor in filter(uses_external_data, model.graph.initializer):
+        small = len(tensor.dims) == 1 or list(tensor.dims) == [width, width]
+        if small or (embeddings and "embeddings" in tensor.name):
+            load_external_data_for_tensor(tensor, str(raw.parent))
+            _set_inside(tensor)
+    return model
+
+
+def _apart(file: Path) -> Path:
+    """The model with its weights in files of their own: as it is, or else a copy beside it."""
+    import onnx
+    from onnx.external_data_helper import uses_external_data
+
+    model = onnx.load(file, load_external_data=False)
+    if any(map(uses_external_data, model.graph.initializer)):
+        return file
+    copy = file.with_name("apart.onnx")
+    location = f"{copy.name}.data"
+    onnx.save_model(model, copy, save_as_external_data=True, location=location)
+    return copy
+
+
+def _write_whole(apart: Path, file: Path) -> None:
+    """Writes a model and its weights into one file, with one weight at a time in memory.
+
+    Protocol buffers may be written piece by piece: what is read is the pieces merged, and lists
+    (here the graph's weights) are merged by putting one behind the other.
+    """
+    import onnx
+    from onnx.external_data_helper import load_external_data_for_tensor, uses_external_data
+
+    model = onnx.load(apart, load_external_data=False)
+    weights = list(model.graph.initializer)
+    inside = [tensor for tensor in weights if not uses_external_data(tensor)]
+    with file.open("wb") as out:
+        del model.graph.initializer[:]
+        model.graph.initializer.extend(inside)
+        out.write(model.SerializeToString())
+        for tensor in filter(uses_external_data, weights):
+            piece = onnx.ModelProto()
+            weight = piece.graph.initializer.add()
+            weight.CopyFrom(tensor)
+            load_external_data_for_tensor(weight, str(apart.parent))
+            _set_inside(weight)
+            out.write(piece.SerializeToString())
+
+
+def _set_inside(tensor: Any) -> None:
+    tensor.ClearField("data_location")
+    tensor.ClearField("external_data")
 
 
 def _drop_masks(fused: Any) -> None:
