@@ -37,7 +37,6 @@ async def complete(now: Visit, chat: Chat, path: str) -> Response:
 
     asking = Asking(chat, path, route, encoding)
     answer, outcome = await deliver(now, asking, outcome)  # shorter still, if it must fit
-    receipt = outcome.receipt.after(now.overhead_ms())
-    ended = close(now, receipt, answer.status, answer.entry)
+    receipt, ended = close(now, outcome.receipt, answer.status, answer.entry)
     answer, ended = overhear(now, asking, receipt, answer, ended)  # was quality lost? of a few
     return Relay(answer, decision_headers(receipt), ended)

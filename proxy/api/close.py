@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import replace
 
 import structlog
 
@@ -18,14 +17,14 @@ log = structlog.get_logger("precis")
 
 def close(
     visit: Visit, receipt: Receipt, status: int, entry: ModelEntry | None = None
-) -> Callable[[bool, Usage | None], None]:
-    """What to call when the answer has ended: files the receipt, counts, logs one line.
+) -> tuple[Receipt, Callable[[bool, Usage | None], None]]:
+    """The receipt as it is filed, and what to call when the answer has ended.
 
-    ``entry`` is the one that answered, if any was asked.
+    That counts, files the receipt once more, and logs one line. ``entry`` is the one that
+    answered, if any was asked.
     """
-    receipt = receipt.answered(status, 1000 * visit.upstream)
-    if entry is not None:
-        receipt = replace(receipt, upstream=entry.litellm_params.model)
+    upstream = entry.litellm_params.model if entry else ""
+    receipt = receipt.answered(status, visit.spent(), upstream=upstream)
     visit.receipt = None
     visit.parts.receipts.add(receipt)
 
@@ -36,7 +35,8 @@ def close(
         parts = visit.parts
         parts.receipts.add(done)
         parts.metrics.count(done, status)
-        parts.metrics.cache.follow(state_of(parts.recall, parts.scheduler.cache))
+        if done.tokens_before is not None:  # else no cache was asked
+            parts.metrics.cache.follow(state_of(parts.recall, parts.scheduler.cache))
         log.info(
             "request",
             id=done.id,
@@ -53,4 +53,4 @@ def close(
             **{f"{stage}_ms": round(ms, 2) for stage, ms in done.ms.items()},
         )
 
-    return ended
+    return receipt, ended

@@ -47,8 +47,9 @@ async def compress_messages(request: Request) -> Response:
 
     stats = await _stats(outcome, chat, encoding_name)
     answer = _json(_verdict(chat, outcome, stats) if asked.event else _rows(chat, outcome) | stats)
-    close(now, outcome.receipt, 200)(True, None)
-    answer.raw_headers += decision_headers(outcome.receipt)
+    receipt, ended = close(now, outcome.receipt, 200)
+    ended(True, None)
+    answer.raw_headers += decision_headers(receipt)
     return answer
 
 

@@ -32,8 +32,8 @@ async def on_precis_error(request: Request, exc: Exception) -> Response:
     parts: Parts = request.app.state.parts
     parts.metrics.errors.labels(exc.code).inc()
     if visit and visit.receipt is not None:  # it was decided before it failed
-        failed = visit.receipt.after(visit.overhead_ms())
-        parts.receipts.add(failed.answered(exc.status, 1000 * visit.upstream, exc.code))
+        failed = visit.receipt.answered(exc.status, visit.spent(), error=exc.code)
+        parts.receipts.add(failed)
     headers = {"x-precis-request-id": request_id}
     body = body_for(request.url.path, exc)
     answer = JSONResponse(body, status_code=exc.status, headers=headers)

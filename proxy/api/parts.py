@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import secrets
 import time
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
 
@@ -78,11 +79,21 @@ class Visit:
     @property
     def endpoint(self) -> str:
         """The path of ours that is asked, below ``/v1``, however it was written."""
-        return self.request.url.path.removeprefix("/v1").rstrip("/")
+        path: str = self.request.scope["path"]  # without building the whole URL
+        return path.removeprefix("/v1").rstrip("/")
+
+    @cached_property
+    def headers(self) -> Mapping[str, str]:
+        """The request's, by their names in lower case; of several the first."""
+        return dict(reversed(self.request.headers.items()))
 
     def overhead_ms(self) -> float:
         """Milliseconds since the start that were not spent waiting for the upstream."""
         return 1000 * (time.perf_counter() - self.started - self.upstream)
+
+    def spent(self) -> dict[str, float]:
+        """Milliseconds of ours and of the upstream until now."""
+        return {"overhead": self.overhead_ms(), "upstream": 1000 * self.upstream}
 
 
 def encoding_of(parts: Parts, model: str) -> str:
@@ -105,7 +116,7 @@ def visit(request: Request) -> Visit:
     """
     begun = Visit(request)
     request.state.visit = begun
-    headers = request.headers
+    headers = begun.headers
     begun.tenant = begun.parts.tenants.authenticate(
         headers.get("authorization"), headers.get("api-key"), headers.get("x-api-key")
     )
@@ -119,7 +130,7 @@ async def read_body(visit: Visit) -> bytes:
     the tenant has to wait.
     """
     limit = int(visit.parts.config.server.max_body_mb * 1_000_000)
-    headers = visit.request.headers
+    headers = visit.headers
     if headers.get("content-encoding", "identity").lower() != "identity":
         raise BadRequest("Send the body without Content-Encoding; compressed bodies are not read.")
     declared = headers.get("content-length", "")

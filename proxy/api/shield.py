@@ -126,8 +126,8 @@ def _file(scope: Scope) -> None:
     """Files the receipt of a request whose answer nobody waited for, if it was decided."""
     visit = _visit(scope)
     if visit and visit.receipt is not None:
-        gone = visit.receipt.after(visit.overhead_ms())
-        visit.parts.receipts.add(gone.answered(_GONE, 1000 * visit.upstream, "client_gone"))
+        gone = visit.receipt.answered(_GONE, visit.spent(), error="client_gone")
+        visit.parts.receipts.add(gone)
 
 
 def _id_of(scope: Scope) -> str:

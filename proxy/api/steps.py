@@ -36,7 +36,7 @@ async def read_chat(visit: Visit, parse: Callable[[bytes], T]) -> T:
 
 async def route_of(visit: Visit, chat: Chat) -> Route:
     """The policy for the chat, and whether its conversation is one of those to be compressed."""
-    asked = Asked.from_headers(visit.request.headers)
+    asked = Asked.from_headers(visit.headers)
     route = visit.parts.router.route(chat.model, visit.tenant, asked)
     if route.share == 1:
         return route

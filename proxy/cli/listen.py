@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import logging
 import socket
 import sys
@@ -65,6 +66,8 @@ def listen(
         complain([f"compressor.model: {exc.message}"])
         return 2
     sys.setswitchinterval(_SWITCH)
+    gc.collect()
+    gc.freeze()  # what is there by now stays, and need not be looked through while requests wait
     server = _server(settings(place, app), ready)
     server.run([place.socket] if place.socket else None)
     return 0 if server.started else 3

@@ -80,10 +80,6 @@ class Receipt:
     def saved(self) -> int:
         return (self.tokens_before or 0) - (self.tokens_after or 0)
 
-    def after(self, overhead_ms: float) -> Receipt:
-        """The receipt with all of our time until now in it."""
-        return replace(self, ms={**self.ms, "overhead": overhead_ms})
-
     def ended(self, whole: bool, usage: Usage | None, price: Price | None) -> Receipt:
         """The receipt with what the upstream counted, and what that makes of the savings."""
         if self.tokens_before is None:
@@ -104,10 +100,16 @@ class Receipt:
             )
         return replace(self, comparison=comparison, savings=saved)
 
-    def answered(self, status: int, upstream_ms: float, error: str = "") -> Receipt:
-        """The receipt with how the request ended; ``error`` is the code of an error of ours."""
-        ms = {**self.ms, "upstream": upstream_ms}
-        return replace(self, status=status, error=error, ms=ms)
+    def answered(
+        self, status: int, spent: Mapping[str, float], *, error: str = "", upstream: str = ""
+    ) -> Receipt:
+        """The receipt with how the request ended.
+
+        ``spent``: milliseconds of all of our time, and of the upstream's. ``error`` is the code
+        of an error of ours.
+        """
+        ms = {**self.ms, **spent}
+        return replace(self, status=status, error=error, upstream=upstream, ms=ms)
 
 
 class Receipts(Protocol):

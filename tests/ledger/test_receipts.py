@@ -55,9 +55,11 @@ def test_nothing_was_saved_where_nothing_was_counted() -> None:
     assert replace(receipt(), tokens_before=None, tokens_after=None).saved == 0
 
 
-def test_the_time_until_now_is_added_to_a_copy() -> None:
+def test_how_it_ended_is_added_to_a_copy() -> None:
     first = receipt()
-    assert first.after(7.5).ms == {"compress": 1.0, "overhead": 7.5}
+    ended = first.answered(200, {"overhead": 7.5}, upstream="openai/gpt")
+    assert (ended.status, ended.error, ended.upstream) == (200, "", "openai/gpt")
+    assert ended.ms == {"compress": 1.0, "overhead": 7.5}
     assert first.ms == {"compress": 1.0}
 
 
