@@ -98,7 +98,9 @@ class Reading:
         if self.plain or not len(spans):
             return Spans.of(spans)
         edges = edges_of(spans)
-        inside = self._breaks[_strictly_within(self._breaks, edges)]
+        low, high = np.searchsorted(self._breaks, (edges[0, 0], edges[-1, 1]))
+        breaks = self._breaks[low:high]
+        inside = breaks[_strictly_within(breaks, edges)]
         starts = self.starts[np.sort(np.concatenate([edges[:, 0], inside]))]
         ends = self.ends[np.sort(np.concatenate([edges[:, 1], inside])) - 1]
         return Spans(np.stack([starts, ends], axis=1).ravel().astype(np.uint32))

@@ -24,6 +24,7 @@ from proxy.compress.windows import Window
 from proxy.compress.words import LINE, PUNCTUATION, Units, split
 from proxy.compress.zones import Zones
 from proxy.reading import Reading
+from proxy.spans import edges_of
 from proxy.tokens import Encoding
 from proxy.types import Compressed, Context, Escape, Mark, Passage, Region, Rules, Span
 
@@ -292,8 +293,10 @@ class Draft:
         outside = units.intact | self.unreadable
         total = before if not job.dropped else budget.tokens
         targets = zones.targets(budget, outside, total, job.rate, job.target_tokens)
+        at_once = contexts.at_once
+        always = forced & at_once
         if job.target_tokens is None:
-            targets[-1] -= budget.tokens_of(outside & ~contexts.at_once)
+            targets[-1] -= budget.tokens_of(outside & ~at_once)
         ready = self._without_budget(worth, forced, budget)
         kept = np.zeros(len(units), dtype=np.bool_)
         ranked = contexts.rank(keep.rank(units, worth, forced, self.heads))
@@ -307,20 +310,20 @@ class Draft:
             part = budget.part(where)
             final = repeats.finish(where)
             if ready is not None and zones.rates[zone] is None:
-                there = ready & contexts.at_once
-                kept[where] |= final(there[where] & (zones.of[where] == zone))
+                there = ready[where] & at_once[where]
+                kept[where] |= final(there & (zones.of[where] == zone))
             else:
                 if zone == len(targets) - 1:  # the rest, which may lie all over the text
                     final = contexts.whole(forced, final)
                 final = keep.with_heads(self.heads, first, forced, where, final)
-                always = int((forced & contexts.at_once)[order].sum())
+                sure = int(always[order].sum())
                 # Where marks may be taken out afterwards, at least a word stays.
                 loses = job.rules.drop_consecutive or len(self.heads)
                 solid = self.heads.content[where] if loses else None
                 kept[where] |= keep.choose(
-                    order - where.start, always, targets[zone], part, final, solid
+                    order - where.start, sure, targets[zone], part, final, solid
                 )
-        return kept if ready is None else self._never_nothing(kept, worth, contexts.at_once)
+        return kept if ready is None else self._never_nothing(kept, worth, at_once)
 
     def _never_nothing(self, kept: Bools, worth: Floats, free: Bools) -> Bools:
         """``kept``, with the best of what is ``free`` to stay where only line ends are left."""
@@ -389,7 +392,7 @@ def _covered(units: Units, spans: Sequence[Span]) -> Bools:
     """Units that overlap one of the spans (not empty, any order), shape ``(units,)``."""
     depth = np.zeros(len(units) + 1, dtype=np.int64)
     if spans:
-        edges = np.array(spans, dtype=np.int64)
+        edges = edges_of(spans)
         low = np.searchsorted(units.ends, edges[:, 0], side="right")
         high = np.maximum(np.searchsorted(units.starts, edges[:, 1], side="left"), low)
         np.add.at(depth, low, 1)

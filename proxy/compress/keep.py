@@ -114,7 +114,6 @@ class Budget:
         if index == slice(0, len(self.units)):
             return self
         units = self.units.part(index)
-        units.share_places(self.units)
         in_place, after_gap = self.in_place[index], self.after_gap[index]
         return replace(self, units=units, in_place=in_place, after_gap=after_gap)
 
@@ -263,8 +262,8 @@ def spans_of(units: Units, kept: Bools) -> Spans:
 def _bridges(units: Units, left: Ints, right: Ints) -> Ints:
     """What stays of the gaps between the given units, as spans of one character or none."""
     low, high = units.ends[left], units.starts[right]
-    at = _first_within(units.spaces, low, high)
-    at = np.where(at < 0, _first_within(units.whites, low, high), at)
+    space, white = units.space_after[left], units.white_after[left]
+    at = np.where(space < high, space, np.where(white < high, white, -1))
     kinds_left, kinds_right = units.kinds[left], units.kinds[right]
     # "foo—bar—baz" without bar: a mark has to keep the words apart.
     words = (kinds_left == WORD) & (kinds_right == WORD)
@@ -284,13 +283,6 @@ def _bridges(units: Units, left: Ints, right: Ints) -> Ints:
             at_block = max(at_block[0], units.text.rfind("\n", *at_block) + 1), at_block[1]
         spans[index] = at_block
     return spans
-
-
-def _first_within(places: Ints, low: Ints, high: Ints) -> Ints:
-    """For each gap the first of the places in it, or -1."""
-    padded = np.append(places, np.iinfo(np.int64).max)
-    found = padded[np.searchsorted(places, low)]
-    return np.where(found < high, found, -1)
 
 
 def _beside_block(text: str, start: int, end: int, sides: tuple[bool, bool]) -> Span:

@@ -62,6 +62,8 @@ _UNIT_OR_LINE = re.compile(r"\n(?:[ \t\r]*\n)* |" + _PATTERN, re.VERBOSE)
 _WHITE = np.array([ord(c) for c in map(chr, range(0x3001)) if c.isspace()], dtype=np.uint32)
 
 WORD, PUNCTUATION, CJK, LINE, INTACT = 0, 1, 2, 3, 4
+_OF_EACH = ("strings", "kinds", "opening", "closing", "space_after", "white_after")
+"""What is known of each unit by itself."""
 _AT_ONCE = 4_096
 """Units handled at once: meanwhile no other thread runs, such as the event loop's."""
 _OPENING = "([{“‘«¿¡„「『（【《"
@@ -84,12 +86,8 @@ class Units:
     def part(self, index: slice) -> Units:
         """Some of the units in a row, with what is already known of them."""
         part = Units(self.text, self.starts[index], self.ends[index], self.intact[index])
-        part.__dict__.update(strings=self.strings[index], kinds=self.kinds[index])
+        part.__dict__.update({name: getattr(self, name)[index] for name in _OF_EACH})
         return part
-
-    def share_places(self, other: Units) -> None:
-        """Take the places of white space from other units of the same text."""
-        self.__dict__.update(spaces=other.spaces, whites=other.whites)
 
     @cached_property
     def strings(self) -> list[str]:
@@ -120,14 +118,18 @@ class Units:
         return np.frombuffer(self.text.encode("utf-32-le", "surrogatepass"), dtype=np.uint32)
 
     @cached_property
-    def spaces(self) -> Ints:
-        """Where the plain spaces are."""
-        return np.flatnonzero(self.codes == 32)
+    def space_after(self) -> Ints:
+        """Where the first plain space after each unit is; past all units if there is none."""
+        return self._first_after(self.codes == 32)
 
     @cached_property
-    def whites(self) -> Ints:
-        """Where white space of any kind is."""
-        return np.flatnonzero(np.isin(self.codes, _WHITE))
+    def white_after(self) -> Ints:
+        """Where the first white space of any kind after each unit is."""
+        return self._first_after(np.isin(self.codes, _WHITE))
+
+    def _first_after(self, there: Bools) -> Ints:
+        places = np.flatnonzero(there)
+        return np.append(places, len(there))[np.searchsorted(places, self.ends)]
 
     @cached_property
     def kinds(self) -> npt.NDArray[np.int8]:

@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from proxy.compress.words import split
+from proxy.compress.words import Units, split
 
 
 @pytest.mark.parametrize(
@@ -74,3 +74,21 @@ def test_what_is_told_of_each_string_is_told_of_each_unit() -> None:
     assert len(units) > 3 * 4_096
     assert units.each(len, np.int64).tolist() == [len(string) for string in units.strings]
     assert split("").each(len, np.int64).tolist() == []
+
+
+@given(
+    st.text(st.sampled_from("ab1 \n\t.,(\u3000\u4e2d") | st.characters(), max_size=60), st.data()
+)
+def test_a_part_knows_of_each_unit_what_the_whole_knows(text: str, data: st.DataObject) -> None:
+    units = split(text, lines=True)
+    low = data.draw(st.integers(0, len(units)))
+    high = data.draw(st.integers(low, len(units)))
+    part = units.part(slice(low, high))
+    anew = Units(text, part.starts, part.ends, part.intact)
+    for name in ("strings", "kinds", "opening", "closing", "space_after", "white_after", "glued"):
+        assert list(getattr(part, name)) == list(getattr(anew, name)), name
+    for end, space, white in zip(part.ends, part.space_after, part.white_after, strict=True):
+        after = text[end:]
+        assert space == (end + after.find(" ") if " " in after else len(text))
+        blank = [at for at, char in enumerate(after) if char.isspace()]
+        assert white == (end + blank[0] if blank else len(text))
