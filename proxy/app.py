@@ -8,6 +8,7 @@ import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 from starlette.applications import Starlette
@@ -128,22 +129,41 @@ def build(
 
     Raises CheckpointError if the classifier cannot be used, ConfigError if a store can't.
     """
-    settings = config.compressor
-    if compressor is None:
-        compressor = Compressor.load(
-            settings.model,
-            engine=settings.engine,
-            precision=settings.precision,
-            threads=settings.threads or _share_of_cores(config),
-            cache=cache,
-        )
+    compressor = compressor or _load(config, cache)
     compressor.warm(encodings(config))
     for entry in config.model_list:
         price_of(entry)  # reads the list of prices, which no request should wait for
+    parts = _wired(config, compressor, cache, worker)
+    app = Starlette(
+        routes=ROUTES,
+        middleware=[Middleware(Shield)],
+        exception_handlers={PrecisError: on_precis_error, HTTPException: on_http_error},
+        lifespan=partial(_lifespan, parts),
+    )
+    app.router.redirect_slashes = False  # a redirect is no answer that OpenAI's clients know
+    app.state.parts = parts
+    return app
+
+
+def _load(config: Config, cache: Path | None) -> Compressor:
+    settings = config.compressor
+    return Compressor.load(
+        settings.model,
+        engine=settings.engine,
+        precision=settings.precision,
+        threads=settings.threads or _share_of_cores(config),
+        cache=cache,
+    )
+
+
+def _wired(
+    config: Config, compressor: Compressor, cache: Path | None, worker: Worker | None
+) -> Parts:
+    settings = config.compressor
     entries = Entries(config)
     isolated = settings.cache.scope == "tenant"
     guard = Keeper(config, open_store(guard_file(config, cache, worker)))
-    parts = Parts(
+    return Parts(
         config=config,
         tenants=Tenants(config),
         gatekeeper=_gatekeeper(config, worker),
@@ -163,25 +183,16 @@ def build(
         started=int(time.time()),
     )
 
-    @asynccontextmanager
-    async def lifespan(app: Starlette) -> AsyncIterator[None]:
-        if guard.on:
-            parts.errands.start(keep_up(parts))
-        yield
-        await parts.errands.aclose()
-        await parts.pool.aclose()
-        parts.scheduler.close()
-        await asyncio.to_thread(parts.receipts.close)
 
-    app = Starlette(
-        routes=ROUTES,
-        middleware=[Middleware(Shield)],
-        exception_handlers={PrecisError: on_precis_error, HTTPException: on_http_error},
-        lifespan=lifespan,
-    )
-    app.router.redirect_slashes = False  # a redirect is no answer that OpenAI's clients know
-    app.state.parts = parts
-    return app
+@asynccontextmanager
+async def _lifespan(parts: Parts, app: Starlette) -> AsyncIterator[None]:
+    if parts.guard.on:
+        parts.errands.start(keep_up(parts))
+    yield
+    await parts.errands.aclose()
+    await parts.pool.aclose()
+    parts.scheduler.close()
+    await asyncio.to_thread(parts.receipts.close)
 
 
 def guard_file(config: Config, cache: Path | None, worker: Worker | None = None) -> Path | None:
