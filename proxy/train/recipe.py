@@ -25,6 +25,7 @@ CARD: dict[str, Any] = {
     "languages": ["en"],
     "scripts": ["Latin"],
     "label_keep": 1,
+    "sentence_share": 0.3,
     "licence": "Apache-2.0",
     "made_by": "python -m proxy.train.recipe --data DATA --encoder all-MiniLM-L6-v2",
 }
