@@ -72,7 +72,7 @@ class Reading:
         return np.concatenate([[0], np.cumsum(self.ends - self.starts)])
 
     @cached_property
-    def _breaks(self) -> Ints:
+    def breaks(self) -> Ints:
         """Characters before which something of the source is not read."""
         return np.flatnonzero(self.starts[1:] != self.ends[:-1]) + 1
 
@@ -98,8 +98,8 @@ class Reading:
         if self.plain or not len(spans):
             return Spans.of(spans)
         edges = edges_of(spans)
-        low, high = np.searchsorted(self._breaks, (edges[0, 0], edges[-1, 1]))
-        breaks = self._breaks[low:high]
+        low, high = np.searchsorted(self.breaks, (edges[0, 0], edges[-1, 1]))
+        breaks = self.breaks[low:high]
         inside = breaks[_strictly_within(breaks, edges)]
         starts = self.starts[np.sort(np.concatenate([edges[:, 0], inside]))]
         ends = self.ends[np.sort(np.concatenate([edges[:, 1], inside])) - 1]

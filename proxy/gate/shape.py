@@ -72,13 +72,14 @@ def _apart(outer: Span, spans: Sequence[Span]) -> list[Span]:
 def words_are_whole(case: Case) -> bool:
     """No word is cut in two, and no two became one: "3" and "5" with nothing between are 35.
 
-    Ideographs and kana, which have no spaces between them, may stand alone and together.
+    Ideographs and kana, which have no spaces between them, may stand alone and together, and so
+    may what a dropped tag stood between.
     """
     text = case.reading.text
     codes = np.frombuffer(text.encode("utf-32-le", "surrogatepass"), dtype=np.uint32)
     kept = case.kept_of_reading
     edges = kept.ravel()
-    edges = edges[(edges > 0) & (edges < len(codes))]
+    edges = edges[(edges > 0) & (edges < len(codes)) & ~np.isin(edges, case.reading.breaks)]
     if (_in_words(codes[edges - 1]) & _in_words(codes[edges])).any():
         return False
     left, right = kept[:-1, 1], kept[1:, 0]
@@ -103,14 +104,15 @@ def _same_objects(before: str, after: str) -> bool:
     """Whether the lines that are JSON objects are still there, in order, less of their strings."""
     if '{"' not in before:
         return True
-    wanted = [value for value in map(_object, before.split("\n")) if value is not None]
+    lines = (line for line in before.split("\n") if len(line.strip()) >= _MIN_OBJECT)
+    wanted = [value for value in map(_object, lines) if value is not None]
     found = (value for value in map(_object, after.split("\n")) if value is not None)
     return all(any(_same_shape(value, other) for other in found) for value in wanted)
 
 
 def _object(line: str) -> Any:
     stripped = line.strip()
-    whole = len(stripped) >= _MIN_OBJECT and stripped[:2] == '{"' and stripped[-1] == "}"
+    whole = stripped[:2] == '{"' and stripped[-1] == "}"
     return _json(stripped) if whole else None
 
 

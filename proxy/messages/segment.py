@@ -88,6 +88,8 @@ def _tagged(text: str, role: str, policy: Policy, tags: Tags) -> Survey:
             tuple(Region(*span, rate) for span, rate in zip(inner, rates, strict=True)),
         ),
     )
+    if not reading.text.strip():
+        return Survey(reason="empty")
     if found.reason and found.reason != "empty":  # all of it stays, but not its tags
         found = Survey((Mark(0, len(reading.text), found.reason),))
     return _outer(found, reading, tags.dropped)
