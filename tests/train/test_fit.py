@@ -260,6 +260,13 @@ def test_other_families_can_be_cut_to_their_first_layers(family: str) -> None:
     assert model(input_ids=torch.ones(1, 5, dtype=torch.long)).logits.shape == (1, 5, 2)
 
 
+@pytest.mark.parametrize("warm_up", [0.0, 1.0, 0.5])
+def test_runs_of_a_step_or_two_come_to_an_end(tmp_path: Path, warm_up: float) -> None:
+    settings = _settings(tmp_path, epochs=2, batch=1000, warm_up=warm_up)
+    fit.main(settings)
+    assert (settings.out / "model.safetensors").is_file()
+
+
 def test_the_first_layers_alone_can_be_fitted(tmp_path: Path) -> None:
     settings = _settings(tmp_path, epochs=1, layers=1)
     fit.main(settings)
