@@ -22,8 +22,11 @@ from proxy.compress import onnx as _, torch as _
 from proxy.compress.export import to_onnx
 
 def peak():
-    unit = 1 if sys.platform == "darwin" else 1024
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit
+    if sys.platform == "darwin":
+        return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    # Not ru_maxrss, which on Linux begins with the parent's.
+    status = pathlib.Path("/proc/self/status").read_text()
+    return 1024 * int(status.split("VmHWM:")[1].split()[0])
 
 config = XLMRobertaConfig(
     vocab_size=40_000, hidden_size=512, num_hidden_layers=8, num_attention_heads=8,
