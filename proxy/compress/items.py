@@ -9,8 +9,6 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 
-from proxy.types import Span
-
 _MARK = r"(?:[-*+•‣◦–]|\(?(?:\d{1,3}|[a-zA-Z]|[ivx]{1,5})[.)])(?:[ ]\[[ xX]\])?"
 _PART = r"(?![-–—])[^\s:;!?*`|]{1,30}(?<![.,])"
 _DASH = r"[ ](?:--?|–|—)(?=[ ])"
@@ -66,11 +64,6 @@ def _deeper(indents: list[int]) -> list[int]:
 def is_mark(head: str) -> bool:
     """Whether there is no key in the head of an item."""
     return re.fullmatch(_MARK, head) is not None
-
-
-def list_marks(text: str) -> Iterator[Span]:
-    """Spans of the marks alone."""
-    return ((start, end) for start, end, _ in items(text, keys=False))
 
 
 def quoted_lines(text: str) -> Iterator[Head]:

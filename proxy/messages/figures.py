@@ -17,7 +17,9 @@ _UNCONNECTED = frozenset('\n\t\r([{"“,;:|*')
 _UNIT_STARTS = frozenset(" \u00a0\u202f%‰°€$£¥₹×")
 
 _CJK = "\u3040-\u30ff\u3400-\u4dbf\u4e00-\u9fff\uac00-\ud7af\uf900-\ufaff"
-_CHAR = rf"[^\W{_CJK}]"  # a letter, digit or underscore of a script that puts spaces between words
+CHAR = rf"[^\W{_CJK}]"
+"""A letter, digit or underscore of a script that puts spaces between words: beside an ideograph,
+kana or Hangul a word or number ends, with or without a space."""
 _LETTER = rf"[^\W\d{_CJK}]"
 
 _MONTHS = frozenset(
@@ -41,12 +43,12 @@ _FRACTION = "[\u00bc-\u00be\u2150-\u215e]"
 _NUMBER = re.compile(
     rf"""
     (?:\d|{_FRACTION})
-    (?: \d{{0,2}}(?:[ \u00a0\u202f]\d{{3}}(?!{_CHAR}))++ | {_CHAR}*+ )  # 1 000 000 or 3rd, 4x4
-    (?: [.,:'’](?=\d){_CHAR}++                                # 3.5  10,000  12:30
-      | [-_/](?:(?=[$€£¥]?{_CHAR})[$€£¥]?{_CHAR}++)           # 2024-05-01  3-year  1/2  $5-$6
-      | –[$€£¥]?\d{_CHAR}*+                                   # 1990–1995
-      | \.[xX*](?!{_CHAR})                                    # 3.x
-      | (?:\^|\*\*)[({{]?[-+−]?(?=\d){_CHAR}++                 # 10^-3
+    (?: \d{{0,2}}(?:[ \u00a0\u202f]\d{{3}}(?!{CHAR}))++ | {CHAR}*+ )  # 1 000 000 or 3rd, 4x4
+    (?: [.,:'’](?=\d){CHAR}++                                # 3.5  10,000  12:30
+      | [-_/](?:(?=[$€£¥]?{CHAR})[$€£¥]?{CHAR}++)           # 2024-05-01  3-year  1/2  $5-$6
+      | –[$€£¥]?\d{CHAR}*+                                   # 1990–1995
+      | \.[xX*](?!{CHAR})                                    # 3.x
+      | (?:\^|\*\*)[({{]?[-+−]?(?=\d){CHAR}++                 # 10^-3
     )*+
     (?: [ ]?{_FRACTION} | [⁺⁻][⁰¹²³⁴-⁹]++ )?                     # 1 ½  10⁻³
     (?: [年月日时時分秒点點元円圆人个個岁歳週周号號万億亿千百]{{1,3}} )?

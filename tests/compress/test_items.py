@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from proxy.compress.items import is_mark, items, list_marks, quoted_lines
+from proxy.compress.items import is_mark, items, quoted_lines
 
 
 def heads(text: str) -> list[tuple[str, str]]:
@@ -14,7 +14,7 @@ def heads(text: str) -> list[tuple[str, str]]:
 def test_list_marks_are_found() -> None:
     text = "- a\n  * b\n+ c\n1. d\n10) e\n(a) f\n- [ ] g\n* [x] h\n> - i\n-j\n3.5 is\n"
     marks = ["-", "*", "+", "1.", "10)", "(a)", "- [ ]", "* [x]", "-"]
-    assert [text[s:e] for s, e in list_marks(text)] == marks
+    assert [text[s:e] for s, e, _ in items(text, keys=False)] == marks
     assert all(is_mark(mark) for mark in marks)
 
 
