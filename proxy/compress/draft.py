@@ -47,8 +47,8 @@ class Job:
     dropped: tuple[Mark, ...] = ()
     regions: tuple[Region, ...] = ()
     escapes: tuple[Escape, ...] = ()
-    tokens: int | None = None
-    """Tokens of the text in the upstream's encoding, where they have been counted."""
+    token_ends: Ints | None = None
+    """Where in the text's bytes its tokens end, in the upstream's encoding, if that is known."""
     contexts: tuple[Context, ...] = ()
 
     @classmethod
@@ -58,7 +58,7 @@ class Job:
         rules: Rules,
         rate: float,
         target_tokens: int | None,
-        tokens: int | None = None,
+        token_ends: Ints | None = None,
     ) -> Self:
         """What is asked for a passage that is not to be left alone."""
         return cls(
@@ -71,9 +71,13 @@ class Job:
             passage.dropped,
             passage.regions,
             passage.escapes,
-            tokens,
+            token_ends,
             passage.contexts,
         )
+
+    def tokens(self, encoding: Encoding) -> int:
+        """Tokens of the text, which is not counted twice."""
+        return encoding.count(self.text) if self.token_ends is None else len(self.token_ends)
 
 
 @dataclass(frozen=True)
@@ -256,7 +260,8 @@ class Draft:
         forced = self.heads.with_a_word(forced, worth)
         if forced.all() and contexts.at_once.all():
             return as_it_came(job, encoding, self._why_all(forced))
-        budget = keep.Budget.of(self.units, encoding, reading)
+        known = job.token_ends if reading.sent == job.text else None
+        budget = keep.Budget.of(self.units, encoding, reading, known)
         before = self._before(budget)
         kept = self._choose(worth, forced, contexts, budget, before)
         if kept.all():
@@ -270,10 +275,8 @@ class Draft:
 
     def _before(self, budget: keep.Budget) -> int:
         """Tokens of the text as it came; no text is counted twice."""
-        if self.job.tokens is not None:
-            return self.job.tokens
         same = budget.text == self.job.text
-        return budget.tokens if same else budget.encoding.count(self.job.text)
+        return budget.tokens if same else self.job.tokens(budget.encoding)
 
     def _filter(self, worth: Floats) -> Filter:
         """The contexts' order; those stay that hold something the classifier can't read."""
@@ -364,7 +367,7 @@ class Draft:
 
 def as_it_came(job: Job, encoding: Encoding, reason: str) -> Compressed:
     """The text as it came but for what is dropped; ``reason`` says why nothing else is."""
-    before = encoding.count(job.text) if job.tokens is None else job.tokens
+    before = job.tokens(encoding)
     if not job.dropped:
         return unchanged(job.text, before, reason)
     whole = Reading.of(job.text, (), job.dropped)

@@ -30,8 +30,12 @@ Finish = Callable[[Bools], Bools]
 _EXACT_BELOW = 256
 """Units up to which every candidate is counted with the tokenizer instead of estimated."""
 
-_LONG, _BLOCK = 8_192, 256
+_LONG, _BLOCK = 2_048, 128
 """Units over which the estimate is checked on every fourth block of so many units."""
+
+_FEW = 1_024
+_SHARES, _SHARES_OF_FEW = (1 / 8, 1 / 2), (1 / 16, 1 / 4, 1 / 2, 3 / 4)
+"""Lengths at which the estimate is checked; among few units what it misses varies more."""
 
 _MOST_MISSED = 0.05
 """Share by which the estimate may be wrong before it is not trusted even when corrected."""
@@ -99,15 +103,20 @@ class Budget:
     """Tokens of ``text``."""
 
     @classmethod
-    def of(cls, units: Units, encoding: Encoding, reading: Reading) -> Budget:
-        """``reading`` is of the text that the units were split from."""
+    def of(
+        cls, units: Units, encoding: Encoding, reading: Reading, token_ends: Ints | None = None
+    ) -> Budget:
+        """``reading`` is of the text that the units were split from.
+
+        ``token_ends``: where in the bytes of what is sent its tokens end, if that is known.
+        """
         clean = without_surrogates(reading.sent)
         at = reading.offsets
-        pieces = _gapped(units, clean, at)
-        ends = np.cumsum(np.fromiter(map(len, pieces), dtype=np.int64, count=len(pieces)))
-        in_place, tokens = _costs(encoding, clean, at[units.ends])
-        after_gap, _ = _costs(encoding, "".join(pieces), ends)
-        return cls(units, encoding, reading, in_place, after_gap, clean, tokens)
+        if token_ends is None or clean != reading.sent:
+            token_ends = encoding.token_ends(clean)
+        in_place = _costs(token_ends, clean, at[units.ends])
+        after_gap = _after_gaps(encoding, units, clean, at, in_place)
+        return cls(units, encoding, reading, in_place, after_gap, clean, len(token_ends))
 
     def part(self, index: slice) -> Budget:
         """The budget of some of the units in a row."""
@@ -186,7 +195,8 @@ def _measure(budget: Budget, mask: Callable[[int], Bools], count: int) -> Callab
     """
     if count <= _EXACT_BELOW:
         return lambda length: budget.count(mask(length))
-    lengths = [count // 16, count // 4, count // 2, 3 * count // 4]
+    shares = _SHARES if count > _FEW else _SHARES_OF_FEW
+    lengths = [int(share * count) for share in shares]
     sample = _sample(len(budget.units))
     masks = [mask(length) & sample for length in lengths]
     missed = [max(budget.count(kept), 1) / max(budget.estimate(kept), 1) for kept in masks]
@@ -306,16 +316,31 @@ def _merge(spans: Ints) -> Spans:
     return Spans(edges.ravel())
 
 
-def _gapped(units: Units, clean: str, at: Ints) -> list[str]:
-    """The units as they would stand if none of their neighbours were kept."""
+def _after_gaps(encoding: Encoding, units: Units, clean: str, at: Ints, in_place: Ints) -> Ints:
+    """Tokens of each unit where the one before it is not kept, shape ``(units,)``.
+
+    A bridge is a space or nothing, and that is what most units have before them in place too. The
+    others are counted after a space.
+    """
+    starts, ends = at[units.starts], at[units.ends]
     close = units.closing | np.isin(units.kinds, (LINE, CJK))
-    after = np.roll(units.opening | np.isin(units.kinds, (LINE,)), 1)
-    bare = close | after
-    starts, ends = at[units.starts].tolist(), at[units.ends].tolist()
-    return [
-        clean[s:e] if no_space else " " + clean[s:e]
-        for s, e, no_space in zip(starts, ends, bare.tolist(), strict=True)
-    ]
+    bare = close | np.roll(units.opening | (units.kinds == LINE), 1)
+    gap = np.diff(ends, prepend=0) - (ends - starts)
+    spaced = (gap == 1) & (_codes(clean)[starts - 1] == ord(" "))
+    same = np.where(bare, gap == 0, spaced)
+    same[:1] = False
+    others = np.flatnonzero(~same)
+    pairs = zip(starts[others].tolist(), ends[others].tolist(), strict=True)
+    pieces = [f" {clean[start:end]}" for start, end in pairs]
+    lengths = np.fromiter(map(len, pieces), dtype=np.int64, count=len(pieces))
+    costs = in_place.copy()
+    text = "".join(pieces)
+    costs[others] = _costs(encoding.token_ends(text), text, np.cumsum(lengths))
+    return costs
+
+
+def _codes(text: str) -> npt.NDArray[np.uint32]:
+    return np.frombuffer(text.encode("utf-32-le"), dtype=np.uint32)
 
 
 _SURROGATE = re.compile("[\ud800-\udfff]")
@@ -326,15 +351,11 @@ def without_surrogates(text: str) -> str:
     return _SURROGATE.sub("\ufffd", text)
 
 
-def _costs(encoding: Encoding, text: str, ends: Ints) -> tuple[Ints, int]:
-    """Tokens that end within each unit, shape ``(units,)``, for units that end at ``ends``.
-
-    And how many tokens the text has.
-    """
+def _costs(token_ends: Ints, text: str, ends: Ints) -> Ints:
+    """Tokens that end within each unit, shape ``(units,)``, for units that end at ``ends``."""
     if not text.isascii():
-        codes = np.frombuffer(text.encode("utf-32-le"), dtype=np.uint32)
+        codes = _codes(text)
         sizes = 1 + (codes >= 0x80) + (codes >= 0x800) + (codes >= 0x10000)
         ends = np.concatenate([[0], np.cumsum(sizes)])[ends]
-    token_ends = encoding.token_ends(text)
     closed = np.searchsorted(token_ends, ends, side="right")
-    return np.diff(closed, prepend=0).astype(np.int64), len(token_ends)
+    return np.diff(closed, prepend=0).astype(np.int64)

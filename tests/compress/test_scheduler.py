@@ -17,6 +17,7 @@ from proxy.compress.scheduler import Order, Scheduler
 from proxy.compress.scorer import FakeScorer, Floats, Ints
 from proxy.config_policy import Policy, RateStep
 from proxy.errors import CompressionError, DeadlineExceeded, LimitError
+from proxy.tokens import Encoding
 from proxy.types import Mark, Passage, Rules
 from tests.compress.readers import fake, reader
 
@@ -191,3 +192,18 @@ async def test_whatever_else_breaks_is_the_same_kind_of_error(
         with pytest.raises(CompressionError) as failed:
             await shared.compress([passage()], order())
     assert "ZeroDivisionError" in failed.value.message
+
+
+async def test_a_text_is_counted_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    read: list[str] = []
+    ids = Encoding._ids
+
+    def remember(self: Encoding, text: str) -> Any:
+        read.append(text)
+        return ids(self, text)
+
+    monkeypatch.setattr(Encoding, "_ids", remember)
+    async with scheduler() as made:
+        (result,) = await made.compress([Passage(TEXT)], order())
+    assert not result.reason
+    assert read.count(TEXT) == 1
