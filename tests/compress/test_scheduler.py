@@ -204,6 +204,6 @@ async def test_a_text_is_counted_once(monkeypatch: pytest.MonkeyPatch) -> None:
 
     monkeypatch.setattr(Encoding, "_ids", remember)
     async with scheduler() as made:
-        (result,) = await made.compress([Passage(TEXT)], order())
+        (result,) = await made.compress([passage()], order())
     assert not result.reason
     assert read.count(TEXT) == 1
