@@ -3,41 +3,46 @@
 from __future__ import annotations
 
 from collections import OrderedDict
+from typing import NamedTuple
 
 from proxy.ledger.receipts import Receipt, not_found
+from proxy.ledger.receipts_packed import pack, unpack
+
+
+class _Packed(NamedTuple):
+    tenant: str
+    spans: int
+    body: bytes
 
 
 class MemoryReceipts:
-    """The latest receipts; the oldest go first.
+    """The latest receipts, packed; the oldest go first.
 
     ``spans`` bounds their masks together, which for long prompts are nearly all of their size: a
-    span takes some 120 bytes.
+    span takes 8 bytes.
     """
 
     def __init__(self, size: int = 10_000, spans: int = 500_000) -> None:
         self._size, self._spans = size, spans
         self._held = 0
-        self._kept: OrderedDict[str, Receipt] = OrderedDict()
+        self._kept: OrderedDict[str, _Packed] = OrderedDict()
 
     def add(self, receipt: Receipt) -> None:
         earlier = self._kept.pop(receipt.id, None)
         if earlier is not None:
-            self._held -= _spans(earlier)
-        self._kept[receipt.id] = receipt
-        self._held += _spans(receipt)
+            self._held -= earlier.spans
+        spans = sum(len(done.kept) for done in receipt.messages)
+        self._kept[receipt.id] = _Packed(receipt.tenant, spans, pack(receipt))
+        self._held += spans
         while len(self._kept) > self._size or (self._held > self._spans and len(self._kept) > 1):
             _, oldest = self._kept.popitem(last=False)
-            self._held -= _spans(oldest)
+            self._held -= oldest.spans
 
     async def get(self, receipt_id: str, tenant: str) -> Receipt:
-        receipt = self._kept.get(receipt_id)
-        if receipt is None or receipt.tenant != tenant:
+        found = self._kept.get(receipt_id)
+        if found is None or found.tenant != tenant:
             raise not_found(f"{self._size} at most, in memory")
-        return receipt
+        return unpack(found.body)
 
     def close(self) -> None:
         """There is nothing to write."""
-
-
-def _spans(receipt: Receipt) -> int:
-    return sum(len(done.kept) for done in receipt.messages)

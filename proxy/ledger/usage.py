@@ -21,6 +21,8 @@ _HEAD, _TAIL = 4_096, 16_384
 prompt's part in their first event."""
 _MOST_INFLATED = 64_000_000
 _DECODER = json.JSONDecoder()
+_MOST_TOKENS = 2**53
+"""Counts from here on are nobody's, and more than JSON's readers and our stores can hold."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -130,4 +132,6 @@ def _read(usage: Mapping[str, Any]) -> Usage | None:
 
 def _count(usage: Any, name: str) -> int | None:
     value = usage.get(name) if isinstance(usage, Mapping) else None
-    return value if isinstance(value, int) and not isinstance(value, bool) and value >= 0 else None
+    if not isinstance(value, int) or isinstance(value, bool):
+        return None
+    return value if 0 <= value < _MOST_TOKENS else None

@@ -116,6 +116,7 @@ def test_any_bytes_are_fine(body: bytes, cuts: list[int], coding: str) -> None:
         b'{"usage": {"prompt_tokens": "9"}}',
         b'{"usage": {"prompt_tokens": true}}',
         b'{"usage": {"prompt_tokens": -1}}',
+        b'{"usage": {"prompt_tokens": 1000000000000000000000000}}',
         b'{"usage": {"prompt_tokens": 9',
         json.dumps({"content": LONG}).encode(),  # only spoken of
     ],
