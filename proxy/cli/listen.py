@@ -13,7 +13,6 @@ from typing import TYPE_CHECKING
 
 import structlog
 
-from proxy.cli import heap
 from proxy.cli.check import complain
 from proxy.config import Config
 from proxy.errors import CheckpointError, ConfigError
@@ -58,7 +57,6 @@ def listen(
     """
     from proxy.app import build  # heavy, and of no use to who supervises
 
-    heap.few_heaps()
     try:
         app = build(config, cache=cache, worker=worker)
     except ConfigError as exc:
@@ -70,7 +68,6 @@ def listen(
     sys.setswitchinterval(_SWITCH)
     gc.collect()
     gc.freeze()  # what is there by now stays, and need not be looked through while requests wait
-    heap.give_back()
     server = _server(settings(place, app), ready)
     server.run([place.socket] if place.socket else None)
     return 0 if server.started else 3
