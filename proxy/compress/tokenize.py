@@ -66,6 +66,10 @@ class Tokenizer:
         """How many special tokens stand around each window."""
         return len(self.prefix) + len(self.suffix)
 
+    def pieces(self) -> list[str]:
+        """The vocabulary, as the tokenizer writes it (``##ing``)."""
+        return list(self._inner.get_vocab())
+
     def encode(self, text: str, spans: list[tuple[int, int]]) -> Tokens:
         """Tokens of the given spans of ``text``, in order, with offsets into ``text``.
 

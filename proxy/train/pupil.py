@@ -1,7 +1,8 @@
 """Labels for a smaller classifier: what a larger one says of each word.
 
 What people marked is noisy, and a small model learns more from the larger one's doubts about it
-(knowledge distillation, arXiv 1503.02531) than from the marks themselves (27.3 in LOG.md).
+(knowledge distillation, arXiv 1503.02531) than from the marks themselves (27.3 in LOG.md). And the
+larger one may be asked about any text, so each comes with variants of it (27.4).
 """
 
 from __future__ import annotations
@@ -17,6 +18,8 @@ from rich.progress import track
 
 from proxy.compress import Compressor
 from proxy.compress.draft import Draft, Job
+from proxy.errors import ConfigError
+from proxy.train.variants import Vocabulary, several
 
 Floats = npt.NDArray[np.float32]
 
@@ -46,13 +49,22 @@ def taught(
         yield row | {"labels": [round(float(value), 3) for value in mixed]}
 
 
-def main(rows: Path, teacher: Path, out: Path, share: float = SHARE) -> None:
-    """Writes the rows with new labels to ``out``; ``teacher`` is an exported classifier."""
+def main(rows: Path, teacher: Path, out: Path, share: float = SHARE, copies: int = 0) -> None:
+    """Writes the rows, and so many variants of each, with new labels to ``out``.
+
+    ``teacher`` is an exported classifier. Variants have labels only from it, so ``copies`` wants a
+    ``share`` of 1. Raises ConfigError otherwise.
+    """
+    if copies and share < 1:
+        raise ConfigError(["variants of a text have no labels of their own; give a share of 1"])
     compressor = Compressor.load(str(teacher))
     # Not splitlines: JSON strings may hold line separators of other kinds.
     given = rows.read_text(encoding="utf-8").rstrip("\n").split("\n")
+    asked: Iterator[dict[str, Any]] = map(json.loads, track(given, "teaching"))
+    if copies:
+        asked = several(asked, Vocabulary.of(compressor.reader.tokenizer), copies)
     unfinished = out.with_suffix(".tmp")
     with unfinished.open("w", encoding="utf-8") as lines:
-        for row in taught(map(json.loads, track(given, "teaching")), compressor, share):
+        for row in taught(asked, compressor, share):
             lines.write(json.dumps(row, ensure_ascii=False) + "\n")
     unfinished.replace(out)

@@ -10,14 +10,13 @@ nothing to remember.
 from __future__ import annotations
 
 import random
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator
 from typing import Any
 
-from tokenizers import Tokenizer
-
+from proxy.compress.tokenize import Tokenizer
 from proxy.train.words import STOPWORDS, is_content, words_of
 
-SWAPPED = (0.1, 0.4)
+SWAPPED = (0.1, 0.5)
 """The least and the highest share of a text's content words that are swapped."""
 LOWERED = 0.08
 """Share of the variants in lower case: text is written so, too."""
@@ -26,9 +25,10 @@ _LONGER = 0.25
 
 
 class Vocabulary:
-    """Words and endings of a WordPiece or byte-level vocabulary, as people would write them."""
+    """Words of a vocabulary, and the endings that WordPiece has among its pieces."""
 
-    def __init__(self, pieces: Sequence[str]) -> None:
+    def __init__(self, pieces: Iterable[str]) -> None:
+        pieces = list(pieces)
         self.words = sorted(
             piece
             for piece in pieces
@@ -39,8 +39,8 @@ class Vocabulary:
 
     @classmethod
     def of(cls, tokenizer: Tokenizer) -> Vocabulary:
-        """The words that the tokenizer has in one piece."""
-        return cls([piece.lstrip("Ġ▁") for piece in tokenizer.get_vocab()])
+        """The words that a classifier's tokenizer has in one piece."""
+        return cls([piece.lstrip("Ġ▁") for piece in tokenizer.pieces()])
 
     def draw(self, dice: random.Random) -> str:
         """Any word, each as likely as every other."""
@@ -82,7 +82,7 @@ def _like(word: str, vocabulary: Vocabulary, dice: random.Random) -> str:
 
 
 def several(
-    rows: Sequence[dict[str, Any]], vocabulary: Vocabulary, copies: int, seed: int = 0
+    rows: Iterable[dict[str, Any]], vocabulary: Vocabulary, copies: int, seed: int = 0
 ) -> Iterator[dict[str, Any]]:
     """Each row as it is, and so many variants of it. The same rows and seed give the same ones."""
     dice = random.Random(seed)  # noqa: S311 - no secret

@@ -8,6 +8,7 @@ import pytest
 
 from proxy.compress import Compressor
 from proxy.compress.scorer import FakeScorer
+from proxy.errors import ConfigError
 from proxy.train import pupil
 from proxy.train.words import words_of
 from tests.compress.readers import reader
@@ -60,3 +61,21 @@ def test_a_text_with_other_line_separators_is_one_row(
     pupil.main(rows, tmp_path, tmp_path / "out.jsonl")
     (line,) = (tmp_path / "out.jsonl").read_text(encoding="utf-8").rstrip("\n").split("\n")
     assert json.loads(line)["text"] == odd["text"]
+
+
+def test_variants_are_taught_too(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    rows, out = tmp_path / "rows.jsonl", tmp_path / "out.jsonl"
+    rows.write_text(json.dumps(row()) + "\n", encoding="utf-8")
+    monkeypatch.setattr(Compressor, "load", lambda name: teacher())
+    pupil.main(rows, tmp_path, out, copies=2)
+    found = [json.loads(line) for line in out.read_text(encoding="utf-8").splitlines()]
+    assert len(found) == 3 and len({one["text"] for one in found}) == 3
+    assert found[0]["text"] == TEXT
+    for one in found:
+        wanted = pupil.word_scores(teacher(), one["text"], one["words"])
+        assert np.allclose(one["labels"], wanted, atol=1e-3)
+
+
+def test_variants_have_no_labels_to_mix_in(tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match="share of 1"):
+        pupil.main(tmp_path / "rows.jsonl", tmp_path, tmp_path / "out.jsonl", 0.5, copies=2)
