@@ -124,13 +124,21 @@ async def run(port: int, heavy: Sequence[Load], alone_s: float) -> dict[str, See
     return found
 
 
-def recipe(folder: Path, upstream_port: int, model: str) -> Recipe:
-    """Precis with both models; its deadline is long, for here everything is to be compressed."""
+NO_CACHE = {"memory_mb": 0, "store": "none"}
+
+
+def recipe(
+    folder: Path, upstream_port: int, model: str, cache: Mapping[str, Any] | None = None
+) -> Recipe:
+    """Precis with both models; its deadline is long, for here everything is to be compressed.
+
+    ``cache``: its settings; nothing is remembered without.
+    """
     base = f"http://127.0.0.1:{upstream_port}/v1"
     params = {"model": "openai/bench", "api_base": base, "api_key": "sk-upstream"}
     names = (PLAIN, SQUEEZED)
     config = {
-        "compressor": {"model": model, "cache": {"memory_mb": 0, "store": "none"}},
+        "compressor": {"model": model, "cache": cache or NO_CACHE},
         "model_list": [{"model_name": name, "litellm_params": params} for name in names],
         "policies": {"default": {"rate": 0.5, "deadline_ms": 600_000, "min_tokens": 50}},
         "routes": [{"match": {"model": SQUEEZED}, "policy": "default"}],
