@@ -29,7 +29,7 @@ from transformers import AutoModelForTokenClassification, AutoTokenizer
 
 from proxy.compress.tokenize import CAPITAL
 from proxy.errors import ConfigError
-from proxy.train import fit_report, fit_state
+from proxy.train import fit_report, fit_shape, fit_state
 from proxy.train.distill_console import progress
 from proxy.train.fit_rows import Windows, balance, batches, labels_mean, read, windows_of
 
@@ -68,6 +68,8 @@ class Settings:
     """Decay of the running mean of the weights (EMA) that is saved; 0 for the last weights."""
     layers: int = 0
     """Keep only the first layers of the encoder; 0 for all."""
+    inner: int = 0
+    """Keep only so many inner units of each layer's feed-forward part, the heaviest; 0 for all."""
     capitals: bool = False
     """Tell an uncased encoder by token types which words start with a capital letter."""
     blind: float = 0.1
@@ -109,7 +111,7 @@ def loss_of(
 
 
 def load_encoder(settings: Settings) -> Any:
-    """The encoder with a fresh head of two labels, cut to its first layers if asked."""
+    """The encoder with a fresh head of two labels, made smaller if asked."""
     model = AutoModelForTokenClassification.from_pretrained(
         str(settings.encoder),
         num_labels=2,
@@ -119,7 +121,9 @@ def load_encoder(settings: Settings) -> Any:
         trust_remote_code=False,
     )
     if settings.layers:
-        cut_layers(model, settings.layers)
+        fit_shape.cut_layers(model, settings.layers)
+    if settings.inner:
+        fit_shape.cut_inner(model, settings.inner)
     for name, module in model.named_modules():
         if isinstance(module, torch.nn.Dropout) and settings.dropout >= 0:
             # Attention that drops nothing runs fused.
@@ -127,18 +131,6 @@ def load_encoder(settings: Settings) -> Any:
     if settings.capitals:
         model.config.token_types = "capitals"
     return model
-
-
-def cut_layers(model: Any, count: int) -> None:
-    """Leaves the first ``count`` layers, wherever the family keeps them."""
-    whole = model.config.num_hidden_layers
-    for module in model.base_model.modules():
-        for name, part in module.named_children():
-            if isinstance(part, torch.nn.ModuleList) and len(part) == whole:
-                setattr(module, name, part[:count])
-                model.config.num_hidden_layers = count
-                return
-    raise ConfigError([f"--layers: {type(model).__name__} has no list of {whole} layers to cut"])
 
 
 class Run:

@@ -28,7 +28,6 @@ import torch
 from accelerate.state import AcceleratorState
 from safetensors.torch import load_file
 from transformers import (
-    AutoConfig,
     AutoModelForTokenClassification,
     BertConfig,
     BertModel,
@@ -248,23 +247,19 @@ def test_two_processes_train_one_model(tmp_path: Path) -> None:
     assert history[0]["step"] == -(-windows // 4) // 2, "each took half of the batches"
 
 
-@pytest.mark.parametrize("family", ["distilbert", "modernbert", "roberta"])
-def test_other_families_can_be_cut_to_their_first_layers(family: str) -> None:
-    kinds = {"distilbert": {"n_layers": 3, "dim": 32, "n_heads": 2, "hidden_dim": 32}}
-    sizes = {"num_hidden_layers": 3, "hidden_size": 32, "num_attention_heads": 2}
-    usual = {**sizes, "intermediate_size": 32, "vocab_size": 40, "pad_token_id": 0}
-    config = AutoConfig.for_model(family, **kinds.get(family, usual))
-    model = AutoModelForTokenClassification.from_config(config)
-    fit.cut_layers(model, 2)
-    assert model.config.num_hidden_layers == 2
-    assert model(input_ids=torch.ones(1, 5, dtype=torch.long)).logits.shape == (1, 5, 2)
-
-
 @pytest.mark.parametrize("warm_up", [0.0, 1.0, 0.5])
 def test_runs_of_a_step_or_two_come_to_an_end(tmp_path: Path, warm_up: float) -> None:
     settings = _settings(tmp_path, epochs=2, batch=1000, warm_up=warm_up)
     fit.main(settings)
     assert (settings.out / "model.safetensors").is_file()
+
+
+def test_a_narrow_layer_is_saved_as_one(tmp_path: Path) -> None:
+    settings = _settings(tmp_path, epochs=1, inner=16)
+    fit.main(settings)
+    told = json.loads((settings.out / "config.json").read_text())
+    assert told["intermediate_size"] == 16
+    AutoModelForTokenClassification.from_pretrained(settings.out)
 
 
 def test_the_first_layers_alone_can_be_fitted(tmp_path: Path) -> None:
