@@ -19,6 +19,10 @@ Place = tuple[str | int, ...]
 """Keys and indices from the top of the file to a value."""
 
 _NO_TAG = "a value can't begin with a tag (!...) here; put it in quotes if it is text"
+_HALF = (
+    "has half of a surrogate pair (\\ud800 to \\udfff), which is no character; write \\U0001f600"
+)
+_SURROGATE = re.compile("[\ud800-\udfff]")
 _MOST_VALUES = 100_000
 _TAG = "tag:yaml.org,2002:"
 _NULL = re.compile(r"|~|null|Null|NULL")
@@ -128,6 +132,7 @@ class _Builder:
         first: dict[str, int] = {}
         for key, child in node.value:
             line = key.start_mark.line + 1
+            _refuse_halves(key)
             if not isinstance(key, ScalarNode):
                 self._problem(place, key, "a key must be a plain word")
             elif key.value in first:
@@ -148,6 +153,7 @@ class _Builder:
         return result
 
     def _scalar(self, node: ScalarNode, place: Place) -> Any:
+        _refuse_halves(node)
         name = node.tag.removeprefix(_TAG)
         if name == "str":
             return node.value
@@ -166,6 +172,12 @@ class _Builder:
 
     def _problem(self, place: Place, node: Node, what: str) -> None:
         self.problems.append((place, node.start_mark.line + 1, what))
+
+
+def _refuse_halves(node: Node) -> None:
+    """Names and values end up in logs, receipts and headers, where only characters can stand."""
+    if isinstance(node, ScalarNode) and _SURROGATE.search(node.value):
+        raise YamlError(node.start_mark.line + 1, _HALF)
 
 
 def _float(text: str) -> float:

@@ -85,6 +85,8 @@ def test_a_billion_laughs_are_cut_short() -> None:
         ("- a\nb: 2", 2, "indented"),
         ("[" * 5000, 1, "nested"),
         ("%YAML 9\na: 1", 1, "YAML"),
+        ('a: 1\nb: "x\\ud800"', 2, "surrogate"),
+        ('a:\n  "\\udfff": 1', 2, "surrogate"),
     ],
 )
 def test_what_is_no_yaml_is_told_with_its_line(text: str, line: int, words: str) -> None:

@@ -47,7 +47,7 @@ class Job:
     dropped: tuple[Mark, ...] = ()
     regions: tuple[Region, ...] = ()
     escapes: tuple[Escape, ...] = ()
-    token_ends: Ints | None = None
+    token_ends: Ints | None = field(default=None, compare=False)
     """Where in the text's bytes its tokens end, in the upstream's encoding, if that is known."""
     contexts: tuple[Context, ...] = ()
 

@@ -197,7 +197,8 @@ def _measure(budget: Budget, mask: Callable[[int], Bools], count: int) -> Callab
         return lambda length: budget.count(mask(length))
     shares = _SHARES if count > _FEW else _SHARES_OF_FEW
     lengths = [int(share * count) for share in shares]
-    sample = _sample(len(budget.units))
+    # Where few of many units are to choose from, blocks might have none of them.
+    sample = _sample(len(budget.units)) if count > _LONG else np.ones(len(budget.units), np.bool_)
     masks = [mask(length) & sample for length in lengths]
     missed = [max(budget.count(kept), 1) / max(budget.estimate(kept), 1) for kept in masks]
     if max(missed) > 1 + _MOST_MISSED or min(missed) < 1 - _MOST_MISSED:
@@ -208,7 +209,7 @@ def _measure(budget: Budget, mask: Callable[[int], Bools], count: int) -> Callab
 def _sample(count: int) -> Bools:
     """Units of a long text that tell enough of what the estimate misses, shape ``(units,)``."""
     blocks = np.arange(count) // _BLOCK
-    return np.asarray((blocks % 4 == 0) | (count <= _LONG))
+    return np.asarray(blocks % 4 == 0)
 
 
 def percentile(scores: Floats, costs: Ints, rate: float) -> Bools:
@@ -320,7 +321,7 @@ def _after_gaps(encoding: Encoding, units: Units, clean: str, at: Ints, in_place
     """Tokens of each unit where the one before it is not kept, shape ``(units,)``.
 
     A bridge is a space or nothing, and that is what most units have before them in place too. The
-    others are counted after a space.
+    others are counted after a space, which costs a mark or an ideograph no more than nothing does.
     """
     starts, ends = at[units.starts], at[units.ends]
     close = units.closing | np.isin(units.kinds, (LINE, CJK))

@@ -20,7 +20,7 @@ _encode = msgspec.msgpack.Encoder().encode
 
 
 def pack(receipt: Receipt) -> bytes:
-    """All of it, names of fields left out. Some microseconds."""
+    """All of it, names of fields left out. Some microseconds, and one more a message."""
     row = list(_of_receipt(receipt))
     row[_MESSAGES] = [_pack_decision(done) for done in receipt.messages]
     return _encode(row)

@@ -54,6 +54,6 @@ def _feed_forwards(model: Module, inner: int) -> Iterator[tuple[Linear, Linear]]
 
 def _keep(linear: Linear, index: torch.Tensor, axis: int) -> None:
     linear.weight = Parameter(linear.weight.detach().index_select(axis, index).clone())
-    if axis == 0:
+    if axis == 0 and linear.bias is not None:
         linear.bias = Parameter(linear.bias.detach()[index].clone())
     linear.out_features, linear.in_features = linear.weight.shape

@@ -20,7 +20,7 @@ from proxy.train import devsets, evaluate, export, fit, labels, pupil
 
 CARD: dict[str, Any] = {
     "name": "builtin",
-    "version": 3,
+    "version": 4,
     "window": 256,
     "languages": ["en"],
     "scripts": ["Latin"],
@@ -64,7 +64,7 @@ def train(rows: Path, encoder: Path, fitted: Path, bf16: bool, **more: Any) -> P
 
 def teach(rows: Path, teacher: Path, work: Path) -> Path:
     """The rows and variants with the teacher's doubts for labels; made only if not there."""
-    taught = work / "rows-taught.jsonl"
+    taught = work / f"rows-taught-{COPIES}.jsonl"
     if not taught.is_file():
         pupil.main(rows, teacher, taught, copies=COPIES)
     return taught
@@ -76,7 +76,7 @@ def ship(data: Path, fitted: Path, exported: Path, out: Path) -> None:
     card = CARD | {"name": out.name.replace("_", "-")}
     export.main(fitted, exported, card, texts)
     file = exported / "metrics.json"
-    metrics = evaluate.main(data, [str(exported)], (0.33, 0.5), limit=120, out=file)
+    metrics = evaluate.main(data, [str(exported)], (0.33, 0.5), out=file)
     card = json.loads((exported / "precis.json").read_text(encoding="utf-8"))
     card["metrics"] = {
         n: rows[exported.name] for n, rows in metrics.items() if exported.name in rows

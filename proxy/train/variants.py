@@ -14,6 +14,7 @@ from collections.abc import Iterable, Iterator
 from typing import Any
 
 from proxy.compress.tokenize import Tokenizer
+from proxy.errors import ConfigError
 from proxy.train.words import STOPWORDS, is_content, words_of
 
 SWAPPED = (0.1, 0.5)
@@ -25,22 +26,27 @@ _LONGER = 0.25
 
 
 class Vocabulary:
-    """Words of a vocabulary, and the endings that WordPiece has among its pieces."""
+    """Words of a vocabulary, and the endings that WordPiece has among its pieces.
+
+    Raises ConfigError where it has no words.
+    """
 
     def __init__(self, pieces: Iterable[str]) -> None:
         pieces = list(pieces)
+        starts = [piece[1:] for piece in pieces if piece[:1] in ("Ġ", "▁")]
+        words = starts or [piece for piece in pieces if not piece.startswith("##")]
         self.words = sorted(
-            piece
-            for piece in pieces
-            if len(piece) > 2 and _plain(piece) and piece.lower() not in STOPWORDS
+            {w for w in words if len(w) > 2 and _plain(w) and w.lower() not in STOPWORDS}
         )
+        if not self.words:
+            raise ConfigError(["the classifier's vocabulary has no words to make variants with"])
         bare = (piece[2:] for piece in pieces if piece.startswith("##"))
         self.endings = sorted(piece for piece in bare if len(piece) > 1 and _plain(piece))
 
     @classmethod
     def of(cls, tokenizer: Tokenizer) -> Vocabulary:
         """The words that a classifier's tokenizer has in one piece."""
-        return cls([piece.lstrip("Ġ▁") for piece in tokenizer.pieces()])
+        return cls(tokenizer.pieces())
 
     def draw(self, dice: random.Random) -> str:
         """Any word, each as likely as every other."""

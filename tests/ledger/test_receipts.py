@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from dataclasses import replace
+from typing import Any
 
 import pytest
 from hypothesis import given
@@ -49,6 +50,23 @@ async def test_a_later_one_of_the_same_id_takes_the_earlier_ones_place() -> None
     receipts.add(replace(receipt("req_1"), status=200))
     assert (await receipts.get("req_1", "acme")).status == 200
     assert (await receipts.get("req_0", "acme")).status is None
+
+
+@pytest.mark.parametrize("changes", [{"whole": True}, {"error": "upstream_timeout"}])
+async def test_once_it_has_ended_it_is_held_as_bytes(changes: dict[str, Any]) -> None:
+    receipts = MemoryReceipts()
+    ended = replace(receipt(spans=3), **changes)
+    receipts.add(ended)
+    (held,) = receipts._kept.values()
+    assert isinstance(held.body, bytes)
+    assert await receipts.get("req_1", "acme") == ended
+
+
+async def test_very_many_messages_hold_nobody_up() -> None:
+    receipts = MemoryReceipts()
+    crowd = replace(receipt(), whole=True, messages=receipt().messages * 501)
+    receipts.add(crowd)
+    assert await receipts.get("req_1", "acme") is crowd
 
 
 def test_nothing_was_saved_where_nothing_was_counted() -> None:

@@ -9,6 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from proxy.errors import ConfigError
 from proxy.train import variants
 from proxy.train.variants import Vocabulary, several, vary
 from proxy.train.words import is_content, words_of
@@ -30,6 +31,16 @@ def strings(found: dict[str, object]) -> list[str]:
 def test_only_words_of_letters_are_drawn_and_no_stop_words() -> None:
     assert WORDS.words == ["lamp", "river", "stone"]
     assert WORDS.endings == ["ing"]
+
+
+@pytest.mark.parametrize("mark", ["Ġ", "▁"])
+def test_where_words_are_marked_the_rest_are_pieces_of_them(mark: str) -> None:
+    assert Vocabulary([f"{mark}house", "house", "ing", f"{mark}stone"]).words == ["house", "stone"]
+
+
+def test_a_vocabulary_without_words_is_refused() -> None:
+    with pytest.raises(ConfigError, match="no words"):
+        Vocabulary(["the", "##ing", "1"])
 
 
 def test_a_tokenizers_own_words() -> None:
