@@ -32,9 +32,15 @@ def ask(server: Served, model: str, *, stream: bool = False, **more: Any) -> dic
 
 
 def receipt(server: Served, headers: Any) -> dict[str, Any]:
-    found: dict[str, Any] = httpx.get(
-        f"{server.url}/receipts/{headers['x-precis-request-id']}", verify=False
-    ).json()
+    """The receipt, which another worker than the one that is asked may be about to write."""
+
+    def look() -> dict[str, Any] | None:
+        url = f"{server.url}/receipts/{headers['x-precis-request-id']}"
+        answer = httpx.get(url, verify=False)
+        return answer.json() if answer.status_code == 200 else None
+
+    found = until(look)
+    assert found is not None
     return found
 
 

@@ -26,8 +26,13 @@ DECISIONS = st.builds(
     kept=MASKS,
     spans=st.dictionaries(st.text(), st.dictionaries(st.text(), COUNTS), max_size=3),
 )
-SAVINGS = st.builds(Savings, gross_tokens=COUNTS, net_tokens=COUNTS.map(int.__neg__))
-COMPARISONS = st.builds(Comparison, prompt_tokens=COUNTS, completion_tokens=COUNTS)
+USD = st.none() | st.floats(allow_nan=False)
+SAVINGS = st.builds(
+    Savings, gross_tokens=COUNTS, net_tokens=COUNTS.map(int.__neg__), gross_usd=USD, net_usd=USD
+)
+COMPARISONS = st.builds(
+    Comparison, agreement=USD, prompt_tokens=COUNTS, completion_tokens=COUNTS, usd=USD
+)
 RECEIPTS = st.builds(
     Receipt,
     messages=st.lists(DECISIONS, max_size=3).map(tuple),
