@@ -8,7 +8,7 @@ import time
 from collections.abc import Collection, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
-from functools import cached_property, partial
+from functools import cached_property
 from pathlib import Path
 from typing import Any, Self
 
@@ -159,11 +159,12 @@ class Compressor:
         return [scores[before : len(scores) - after] for scores in whole]
 
     def _levels_of_all(self, draft: Draft) -> list[bytes]:
-        if not self.batch_tokens:
-            return list(self.pool.map(partial(self.levels, draft), draft.windows))
-        scores = self.score_many([draft.ids(window) for window in draft.windows])
+        windows = [draft.ids(window) for window in draft.windows]
+        batched = self.batch_tokens > 0
+        scores = self.score_many(windows) if batched else list(self.pool.map(self.score, windows))
+        # Packed now and not in between, where it would push the classifier out of the caches.
         pairs = zip(draft.windows, scores, strict=True)
-        return [draft.levels(window, one) for window, one in pairs]
+        return [draft.levels(window, tokens) for window, tokens in pairs]
 
     def levels(self, draft: Draft, window: Window) -> bytes:
         """The scores of one window's words, packed."""

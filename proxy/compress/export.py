@@ -24,7 +24,7 @@ from proxy.compress.trial import Agreement
 from proxy.compress.weights import ONNX
 from proxy.errors import CheckpointError
 
-VERSION = 3
+VERSION = 4
 """Part of the cache's keys; raise it when the same weights give another file."""
 MAX_DIFFERENCE = 1e-3
 """In P(keep), between PyTorch and the exported fp32 file; seen are 1e-6 to 1e-5."""

@@ -226,3 +226,15 @@ def quantize(source: Path, file: Path) -> None:
         )
     finally:
         logging.getLogger().removeHandler(silence)
+    if not external:
+        _take_embeddings_apart(file)
+
+
+def _take_embeddings_apart(file: Path) -> None:
+    import onnx
+
+    from proxy.compress import embeddings
+
+    model = onnx.load(file)
+    if embeddings.take_apart(model):
+        onnx.save_model(model, file)

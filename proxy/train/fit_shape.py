@@ -7,6 +7,7 @@ from typing import Any
 
 import torch
 from torch.nn import Linear, Module, ModuleList, Parameter
+from transformers.activations import ACT2FN
 
 from proxy.errors import ConfigError
 
@@ -41,6 +42,14 @@ def cut_inner(model: Any, count: int) -> None:
         _keep(into, stay, 0)
         _keep(out, stay, 1)
     setattr(model.config, name, count)
+
+
+def set_activation(config: Any, name: str) -> None:
+    """Sets what the inner units do to their sums, by the name that transformers has for it."""
+    field = next((one for one in ("hidden_act", "activation") if hasattr(config, one)), None)
+    if field is None or name not in ACT2FN:
+        raise ConfigError([f"--activation: {config.model_type} has none called {name}; try relu"])
+    setattr(config, field, name)
 
 
 def _feed_forwards(model: Module, inner: int) -> Iterator[tuple[Linear, Linear]]:

@@ -53,3 +53,12 @@ def test_a_width_that_cannot_be_had_is_refused(count: int) -> None:
     config.intermediate_size = 48
     with pytest.raises(ConfigError, match="--inner"):
         fit_shape.cut_inner(AutoModelForTokenClassification.from_config(config), count)
+
+
+@pytest.mark.parametrize("family,field", [("bert", "hidden_act"), ("distilbert", "activation")])
+def test_another_activation(family: str, field: str) -> None:
+    config = AutoConfig.for_model(family)
+    fit_shape.set_activation(config, "relu")
+    assert getattr(config, field) == "relu"
+    with pytest.raises(ConfigError, match="none called rule"):
+        fit_shape.set_activation(config, "rule")
