@@ -99,7 +99,8 @@ def main(data: Path, encoder: Path, work: Path, out: Path, bf16: bool) -> None:
     # from its scores.
     taught = teach(rows, work / "builtin", work)
     fitted = work / "fitted-fast"
-    shape = {"layers": 1, "inner": 1280, "activation": "relu"}
+    inner = json.loads((builtin / "config.json").read_text("utf-8"))["intermediate_size"]
+    shape = {"layers": 1, "inner": inner * 5 // 6, "activation": "relu"}
     fast = train(taught, builtin, fitted, bf16, **shape, epochs=3, lr=8e-4, average=0.99)
     ship(data, fast, work / "builtin-fast", out / "builtin_fast")
 

@@ -215,12 +215,12 @@ def test_another_protocol_is_spoken_through_litellm(server: Served, upstream: Re
 
 def test_entries_of_one_name_share_the_conversations(server: Served, upstream: Recorder) -> None:
     with server.client() as client:
-        for number in range(10):
+        for number in range(40):
             client.chat.completions.create(
                 model="pair", messages=[{"role": "user", "content": f"Hello {number}?"}]
             )
     models = Counter(seen.json["model"] for seen in upstream.requests)
-    assert min(models["first"], models["second"]) >= 2
+    assert min(models["first"], models["second"]) >= 5  # which is whose is drawn by hashes
     for seen in upstream.requests:
         assert seen.header("authorization") == f"Bearer sk-{seen.json['model']}"
 
