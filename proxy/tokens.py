@@ -36,13 +36,14 @@ class Encoding:
 
     def count(self, text: str) -> int:
         """Number of tokens of ``text``; ``<|endoftext|>`` and lone surrogates are ordinary text."""
-        return len(self._ids(text))
+        return len(self.ids(text))
 
-    def token_ends(self, text: str) -> npt.NDArray[np.int64]:
+    def token_ends(self, ids: npt.NDArray[np.uint32]) -> npt.NDArray[np.int64]:
         """Byte offset into ``text.encode()`` at which each token ends, shape ``(tokens,)``."""
-        return np.cumsum(self._token_lengths[self._ids(text)])
+        return np.cumsum(self._token_lengths[ids])
 
-    def _ids(self, text: str) -> npt.NDArray[np.uint32]:
+    def ids(self, text: str) -> npt.NDArray[np.uint32]:
+        """The tokens of ``text``, shape ``(tokens,)``."""
         # A buffer: a list of a million numbers is made while no other thread can run.
         try:
             return self._core.encode_to_numpy(text, disallowed_special=())

@@ -137,10 +137,10 @@ class Compressor:
         if job.rules.threshold is not None or any(r.rate is not None for r in job.regions):
             return None
         if job.target_tokens is not None:
-            ends = counter.token_ends(job.text) if job.token_ends is None else job.token_ends
-            if len(ends) > job.target_tokens:
+            ids = counter.ids(job.text) if job.token_ids is None else job.token_ids
+            if len(ids) > job.target_tokens:
                 return None
-            return as_it_came(replace(job, token_ends=ends), counter, "fits")
+            return as_it_came(replace(job, token_ids=ids), counter, "fits")
         return as_it_came(job, counter, "rate") if job.rate >= 1 else None
 
     def score(self, ids: Ints) -> Floats:

@@ -47,8 +47,8 @@ class Job:
     dropped: tuple[Mark, ...] = ()
     regions: tuple[Region, ...] = ()
     escapes: tuple[Escape, ...] = ()
-    token_ends: Ints | None = field(default=None, compare=False)
-    """Where in the text's bytes its tokens end, in the upstream's encoding, if that is known."""
+    token_ids: npt.NDArray[np.uint32] | None = field(default=None, compare=False)
+    """The text's tokens in the upstream's encoding, if they are known."""
     contexts: tuple[Context, ...] = ()
 
     @classmethod
@@ -58,7 +58,7 @@ class Job:
         rules: Rules,
         rate: float,
         target_tokens: int | None,
-        token_ends: Ints | None = None,
+        token_ids: npt.NDArray[np.uint32] | None = None,
     ) -> Self:
         """What is asked for a passage that is not to be left alone."""
         return cls(
@@ -71,13 +71,13 @@ class Job:
             passage.dropped,
             passage.regions,
             passage.escapes,
-            token_ends,
+            token_ids,
             passage.contexts,
         )
 
     def tokens(self, encoding: Encoding) -> int:
         """Tokens of the text, which is not counted twice."""
-        return encoding.count(self.text) if self.token_ends is None else len(self.token_ends)
+        return encoding.count(self.text) if self.token_ids is None else len(self.token_ids)
 
 
 @dataclass(frozen=True)
@@ -260,7 +260,7 @@ class Draft:
         forced = self.heads.with_a_word(forced, worth)
         if forced.all() and contexts.at_once.all():
             return as_it_came(job, encoding, self._why_all(forced))
-        known = job.token_ends if reading.sent == job.text else None
+        known = job.token_ids if reading.sent == job.text else None
         budget = keep.Budget.of(self.units, encoding, reading, known)
         before = self._before(budget)
         kept = self._choose(worth, forced, contexts, budget, before)

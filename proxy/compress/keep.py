@@ -104,19 +104,23 @@ class Budget:
 
     @classmethod
     def of(
-        cls, units: Units, encoding: Encoding, reading: Reading, token_ends: Ints | None = None
+        cls,
+        units: Units,
+        encoding: Encoding,
+        reading: Reading,
+        token_ids: npt.NDArray[np.uint32] | None = None,
     ) -> Budget:
         """``reading`` is of the text that the units were split from.
 
-        ``token_ends``: where in the bytes of what is sent its tokens end, if that is known.
+        ``token_ids``: the tokens of what is sent, if they are known.
         """
         clean = without_surrogates(reading.sent)
         at = reading.offsets
-        if token_ends is None or clean != reading.sent:
-            token_ends = encoding.token_ends(clean)
-        in_place = _costs(token_ends, clean, at[units.ends])
+        if token_ids is None or clean != reading.sent:
+            token_ids = encoding.ids(clean)
+        in_place = _costs(encoding.token_ends(token_ids), clean, at[units.ends])
         after_gap = _after_gaps(encoding, units, clean, at, in_place)
-        return cls(units, encoding, reading, in_place, after_gap, clean, len(token_ends))
+        return cls(units, encoding, reading, in_place, after_gap, clean, len(token_ids))
 
     def part(self, index: slice) -> Budget:
         """The budget of some of the units in a row."""
@@ -336,7 +340,7 @@ def _after_gaps(encoding: Encoding, units: Units, clean: str, at: Ints, in_place
     lengths = np.fromiter(map(len, pieces), dtype=np.int64, count=len(pieces))
     costs = in_place.copy()
     text = "".join(pieces)
-    costs[others] = _costs(encoding.token_ends(text), text, np.cumsum(lengths))
+    costs[others] = _costs(encoding.token_ends(encoding.ids(text)), text, np.cumsum(lengths))
     return costs
 
 

@@ -139,14 +139,14 @@ class Scheduler:
         return [self._begin_one(passage, order) for passage in passages if not gone.is_set()]
 
     def _begin_one(self, passage: Passage, order: Order) -> Compressed | Lookup:
-        ends = encoding(order.encoding).token_ends(passage.text)
-        tokens = len(ends)
+        ids = encoding(order.encoding).ids(passage.text)
+        tokens = len(ids)
         reason = passage.reason
         if tokens < order.min_tokens and reason not in ("role", "empty"):
             reason = "short"
         elif tokens < order.pays_over and not reason:
             reason = "no saving"
-        job = Job.of(passage, order.rules, order.rate_for(tokens), order.target_tokens, ends)
+        job = Job.of(passage, order.rules, order.rate_for(tokens), order.target_tokens, ids)
         if reason:
             return as_it_came(job, encoding(order.encoding), reason)
         early = self.compressor.settle(job, order.encoding)

@@ -162,7 +162,7 @@ class _Cuts:
 def truncate(text: str, tokens: int, counter: Encoding) -> str:
     """The first ``tokens`` tokens of a text, and no half character."""
     plain = text.encode("utf-8", "replace")  # a lone surrogate counts as the one "?" it becomes
-    ends = counter.token_ends(plain.decode())
+    ends = counter.token_ends(counter.ids(plain.decode()))
     if tokens >= len(ends):
         return text
     size = int(ends[tokens - 1]) if tokens else 0

@@ -196,13 +196,13 @@ async def test_whatever_else_breaks_is_the_same_kind_of_error(
 
 async def test_a_text_is_counted_once(monkeypatch: pytest.MonkeyPatch) -> None:
     read: list[str] = []
-    ids = Encoding._ids
+    ids = Encoding.ids
 
     def remember(self: Encoding, text: str) -> Any:
         read.append(text)
         return ids(self, text)
 
-    monkeypatch.setattr(Encoding, "_ids", remember)
+    monkeypatch.setattr(Encoding, "ids", remember)
     async with scheduler() as made:
         (result,) = await made.compress([passage()], order())
     assert not result.reason
