@@ -24,6 +24,8 @@ DEFAULT_ENCODING = "cl100k_base"
 
 # Same vocabulary for ordinary text, so no file of their own is needed.
 _SAME_VOCABULARY = {"o200k_harmony": "o200k_base", "p50k_edit": "p50k_base"}
+_Loaded = tuple[tiktoken.Encoding, npt.NDArray[np.int64]]
+_LOADED: dict[str, _Loaded] = {}
 _LOADING = threading.Lock()
 
 
@@ -32,7 +34,7 @@ class Encoding:
 
     def __init__(self, name: str) -> None:
         self.name = name
-        self._core = _load(_SAME_VOCABULARY.get(name, name))
+        self._core, self._token_lengths = _load(_SAME_VOCABULARY.get(name, name))
 
     def count(self, text: str) -> int:
         """Number of tokens of ``text``; ``<|endoftext|>`` and lone surrogates are ordinary text."""
@@ -49,17 +51,6 @@ class Encoding:
             return self._core.encode_to_numpy(text, disallowed_special=())
         except UnicodeEncodeError:
             return np.array(self._core.encode_ordinary(text), dtype=np.uint32)
-
-    @functools.cached_property
-    def _token_lengths(self) -> npt.NDArray[np.int64]:
-        # Private, but the public way asks for each of 100,000 tokens by itself, at start-up.
-        ranks = self._core._mergeable_ranks
-        lengths = np.zeros(self._core.n_vocab, dtype=np.int64)
-        count = len(ranks)
-        lengths[np.fromiter(ranks.values(), np.int64, count)] = np.fromiter(
-            map(len, ranks), np.int64, count
-        )
-        return lengths
 
 
 @functools.lru_cache(maxsize=8)
@@ -80,25 +71,45 @@ def encoding_for(model: str) -> str:
         return DEFAULT_ENCODING
 
 
-def _load(name: str) -> tiktoken.Encoding:
-    with _LOADING:
-        folder = _vocabularies()
-        if folder is not None:
-            # tiktoken takes its cache folder from the environment alone.
-            os.environ.setdefault("TIKTOKEN_CACHE_DIR", str(folder))
-        try:
-            return tiktoken.get_encoding(name)
-        except ValueError as exc:
-            known = ", ".join(sorted(tiktoken.list_encoding_names()))
-            raise ConfigError([f"no encoding {name!r}; choose one of {known}"]) from exc
-        except OSError as exc:  # requests' errors are OSErrors
-            raise ConfigError(
-                [
-                    f"the vocabulary of encoding {name!r} is not in the package and could not be "
-                    "fetched; use cl100k_base, o200k_base or p50k_base, or set "
-                    "TIKTOKEN_CACHE_DIR to a folder that has it"
-                ]
-            ) from exc
+def _load(name: str) -> _Loaded:
+    """The encoding and the bytes of each of its tokens."""
+    with _LOADING:  # once, for what it is made from is thrown away
+        if name not in _LOADED:
+            _LOADED[name] = _made(_fetch(name))
+        return _LOADED[name]
+
+
+def _made(core: tiktoken.Encoding) -> _Loaded:
+    # Private, but the public way asks for each of 100,000 tokens by itself, at start-up.
+    ranks = core._mergeable_ranks
+    count = len(ranks)
+    lengths = np.zeros(core.n_vocab, dtype=np.int64)
+    lengths[np.fromiter(ranks.values(), np.int64, count)] = np.fromiter(
+        map(len, ranks), np.int64, count
+    )
+    # Only pickling an encoding that tiktoken does not know would ask for it again: 10 MB.
+    core._mergeable_ranks = {}
+    return core, lengths
+
+
+def _fetch(name: str) -> tiktoken.Encoding:
+    folder = _vocabularies()
+    if folder is not None:
+        # tiktoken takes its cache folder from the environment alone.
+        os.environ.setdefault("TIKTOKEN_CACHE_DIR", str(folder))
+    try:
+        return tiktoken.get_encoding(name)
+    except ValueError as exc:
+        known = ", ".join(sorted(tiktoken.list_encoding_names()))
+        raise ConfigError([f"no encoding {name!r}; choose one of {known}"]) from exc
+    except OSError as exc:  # requests' errors are OSErrors
+        raise ConfigError(
+            [
+                f"the vocabulary of encoding {name!r} is not in the package and could not be "
+                "fetched; use cl100k_base, o200k_base or p50k_base, or set "
+                "TIKTOKEN_CACHE_DIR to a folder that has it"
+            ]
+        ) from exc
 
 
 def _vocabularies() -> Path | None:
