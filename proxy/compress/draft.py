@@ -262,7 +262,7 @@ class Draft:
             return as_it_came(job, encoding, self._why_all(forced))
         known = job.token_ids if reading.sent == job.text else None
         budget = keep.Budget.of(self.units, encoding, reading, known)
-        before = self._before(budget)
+        before = budget.tokens if budget.text == job.text else job.tokens(encoding)
         kept = self._choose(worth, forced, contexts, budget, before)
         if kept.all():
             return as_it_came(job, encoding, "no saving")
@@ -272,11 +272,6 @@ class Draft:
         if after >= before:
             return as_it_came(job, encoding, "no saving")
         return Compressed(text, spans, before, after, "")
-
-    def _before(self, budget: keep.Budget) -> int:
-        """Tokens of the text as it came; no text is counted twice."""
-        same = budget.text == self.job.text
-        return budget.tokens if same else self.job.tokens(budget.encoding)
 
     def _filter(self, worth: Floats) -> Filter:
         """The contexts' order; those stay that hold something the classifier can't read."""

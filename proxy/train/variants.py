@@ -1,8 +1,7 @@
 """Texts like a given one with other words in them, for a pupil to hear its teacher on.
 
-The texts there are hold a third of the vocabulary, and most of its words in one place only. A pupil
-remembers what its teacher said there, and guesses at words it never met. So content words are
-swapped for others of the vocabulary, of the same look: capitals stay capitals and digits digits.
+A pupil remembers what its teacher said of the texts there are, and guesses at words that it never
+met in them (27.4 in LOG.md has the gap). So content words are swapped for others of the vocabulary, of the same look: capitals stay capitals and digits digits.
 No text of this kind makes sense, but a teacher has scores for it all the same, and the pupil has
 nothing to remember.
 """

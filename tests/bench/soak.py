@@ -2,8 +2,8 @@
 
 ``python -m tests.bench.soak`` sends 100,000 requests, small ones, streams and prompts that are
 compressed, each text a new one, and looks at the server's resident memory all the while. Caches are
-as large as by default, and full by the end: what counts then is the highest. The slope over the
-second half counts with ``--memory-mb 4``, where caches and receipts fill up in the first.
+as large as by default, and fill up all the while: what counts then is the highest. The slope over
+the second half counts with ``--memory-mb 4``, where caches and receipts fill up in the first.
 """
 
 from __future__ import annotations
