@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 
 import structlog
 
+from proxy import tokens
 from proxy.cli.check import complain
 from proxy.config import Config
 from proxy.errors import CheckpointError, ConfigError
@@ -66,6 +67,7 @@ def listen(
         complain([f"compressor.model: {exc.message}"])
         return 2
     sys.setswitchinterval(_SWITCH)
+    tokens.let_go()
     gc.collect()
     gc.freeze()  # what is there by now stays, and need not be looked through while requests wait
     server = _server(settings(place, app), ready)

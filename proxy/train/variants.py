@@ -1,9 +1,9 @@
 """Texts like a given one with other words in them, for a pupil to hear its teacher on.
 
 A pupil remembers what its teacher said of the texts there are, and guesses at words that it never
-met in them (27.4 in LOG.md has the gap). So content words are swapped for others of the vocabulary, of the same look: capitals stay capitals and digits digits.
-No text of this kind makes sense, but a teacher has scores for it all the same, and the pupil has
-nothing to remember.
+met in them (27.4 in LOG.md has the gap). So content words are swapped for others of the vocabulary,
+of the same look: capitals stay capitals and digits digits. No text of this kind makes sense, but a
+teacher has scores for it all the same, and the pupil has nothing to remember.
 """
 
 from __future__ import annotations
